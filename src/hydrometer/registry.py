@@ -1,0 +1,156 @@
+"""Find plug-ins by name: built-in modules, installed entry points, and files named with `--use`.
+
+A plug-in is a callable marked with `@register(kind)`; its registered name is its function or class
+name with `-` for `_` (or the name given). Modules below `hydrometer/<kind's package>` are found by
+their file name, so a new plug-in is one new file. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydrometer.types import HydrometerError, Scalar, Spec
+
+PACKAGES = {
+    "source": "sources",
+    "student": "students",
+    "augmentation": "augment",
+    "whitening": "augment",
+    "loss": "losses",
+    "optimiser": "engine",
+    "schedule": "engine",
+    "method": "methods",
+    "protocol": "protocols",
+    "metric": "metrics",
+    "format": "artifact",
+}
+_found: dict[str, dict[str, Callable[..., Any]]] = {kind: {} for kind in PACKAGES}
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+def register(kind: str, name: str | None = None) -> Callable[[T], T]:
+    """Mark a callable as a plug-in of a kind, under its own name unless another is given."""
+    if kind not in PACKAGES:
+        raise ValueError(f"no plug-in kind {kind!r}; known: {', '.join(PACKAGES)}")
+
+    def mark(thing: T) -> T:
+        _found[kind][name or thing.__name__.replace("_", "-")] = thing
+        return thing
+
+    return mark
+
+
+def names(kind: str) -> list[str]:
+    """All registered names of a kind, sorted; imports every plug-in of that kind."""
+    _import_all(kind)
+    return sorted(_found[kind])
+
+
+def get(kind: str, name: str) -> Callable[..., Any]:
+    """The plug-in of this kind and name; an unknown name is an error that offers the nearest."""
+    if name in _found[kind]:
+        return _found[kind][name]
+    for module in _modules(kind):
+        if module.rsplit(".", 1)[-1] == name.replace("-", "_"):
+            importlib.import_module(module)
+    if name not in _found[kind]:
+        _import_all(kind)
+    if name not in _found[kind]:
+        raise unknown(kind, name, sorted(_found[kind]))
+    return _found[kind][name]
+
+
+def build(kind: str, spec: Spec, /, *args: object, **extra: object) -> Any:
+    """Call the plug-in a spec names with the spec's arguments; wrong arguments are a user's error."""
+    plugin = get(kind, spec.name)
+    try:
+        inspect.signature(plugin).bind(*args, **{**spec.kwargs, **extra})
+    except TypeError as error:
+        known = [p for p in inspect.signature(plugin).parameters if p not in extra]
+        raise HydrometerError(
+            f"{kind} {str(spec)!r}: {error}; {spec.name} takes: {', '.join(known) or 'no arguments'}"
+        ) from None
+    return plugin(*args, **{**spec.kwargs, **extra})
+
+
+def use(path: Path) -> None:
+    """Load plug-ins from a Python file, which registers them with `@register` as it is imported."""
+    if not path.is_file():
+        raise HydrometerError(f"no plug-in file {path}")
+    spec = importlib.util.spec_from_file_location(f"hydrometer_use_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise HydrometerError(f"{path} is not a Python file; --use takes a .py file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise HydrometerError(f"{path} could not be loaded: {error}") from error
+
+
+def unknown(kind: str, name: str, known: list[str]) -> HydrometerError:
+    """The error for a name that does not exist, with the nearest one that does."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return HydrometerError(f"no {kind} named {name!r}; {hint}known: {', '.join(known)}")
+
+
+_SPEC = re.compile(r"([A-Za-z][\w.@-]*)\s*(?:\((.*)\))?", re.DOTALL)
+
+
+def parse(text: str) -> Spec:
+    """Read a spec such as `sgd(momentum=0.9,nesterov=True)`.
+
+    >>> parse("sgd(momentum=0.9)")
+    Spec(name='sgd', args=(('momentum', 0.9),))
+    """
+    match = _SPEC.fullmatch(text.strip())
+    if match is None:
+        raise HydrometerError(f"cannot read {text!r}; write name or name(key=value,...)")
+    name, inside = match.group(1), match.group(2) or ""
+    args: list[tuple[str, Scalar]] = []
+    for part in filter(None, (p.strip() for p in inside.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise HydrometerError(f"cannot read {part!r} in {text!r}; arguments are key=value")
+        args.append((key.strip(), _value(value.strip())))
+    return Spec(name.lower() if "." not in name else name, tuple(sorted(args)))
+
+
+def _value(text: str) -> Scalar:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, str | int | float | bool | None) else text
+
+
+def _import_all(kind: str) -> None:
+    for module in _modules(kind):
+        importlib.import_module(module)
+    _load_entry_points()
+
+
+@cache
+def _modules(kind: str) -> tuple[str, ...]:
+    package = f"hydrometer.{PACKAGES[kind]}"
+    path = list(importlib.import_module(package).__path__)
+    return tuple(m.name for m in pkgutil.walk_packages(path, f"{package}.") if not m.ispkg)
+
+
+@cache
+def _load_entry_points() -> None:
+    for point in entry_points(group="hydrometer"):
+        point.load()

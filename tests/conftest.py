@@ -1,0 +1,19 @@
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _private_cache(tmp_path_factory):
+    """Keep decoded caches and teachers of a test session out of the user's home."""
+    os.environ["HYDROMETER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The real data folder, or a skip that says what is missing."""
+    root = os.environ.get("HYDROMETER_DATA")
+    if not root or not (Path(root) / "cifar10" / "train.parquet").is_file():
+        pytest.skip("HYDROMETER_DATA does not point to the real data (cifar10/train.parquet)")
+    return Path(root)
