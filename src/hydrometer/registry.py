@@ -29,27 +29,32 @@ PACKAGES = {
     "augmentation": "augment",
     "whitening": "augment",
     "loss": "losses",
-    "optimiser": "engine",
-    "schedule": "engine",
+    "labels": "labels",
+    "optimiser": "engine.optimisers",
+    "schedule": "engine.schedules",
     "method": "methods",
     "protocol": "protocols",
     "metric": "metrics",
     "format": "artifact",
 }
-_found: dict[str, dict[str, Callable[..., Any]]] = {kind: {} for kind in PACKAGES}
-T = TypeVar("T", bound=Callable[..., Any])
+_found: dict[str, dict[str, Any]] = {kind: {} for kind in PACKAGES}
+T = TypeVar("T")
 
 
 def register(kind: str, name: str | None = None) -> Callable[[T], T]:
-    """Mark a callable as a plug-in of a kind, under its own name unless another is given."""
+    """Mark a thing as a plug-in of a kind, under its own name unless another is given."""
     if kind not in PACKAGES:
         raise ValueError(f"no plug-in kind {kind!r}; known: {', '.join(PACKAGES)}")
 
     def mark(thing: T) -> T:
-        _found[kind][name or thing.__name__.replace("_", "-")] = thing
+        _found[kind][name or _own_name(thing)] = thing
         return thing
 
     return mark
+
+
+def _own_name(thing: Any) -> str:
+    return str(thing.__name__).lower().replace("_", "-")
 
 
 def names(kind: str) -> list[str]:
@@ -58,7 +63,7 @@ def names(kind: str) -> list[str]:
     return sorted(_found[kind])
 
 
-def get(kind: str, name: str) -> Callable[..., Any]:
+def get(kind: str, name: str) -> Any:
     """The plug-in of this kind and name; an unknown name is an error that offers the nearest."""
     if name in _found[kind]:
         return _found[kind][name]

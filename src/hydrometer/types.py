@@ -89,7 +89,7 @@ class Source:
 class Stored(BaseModel):
     """Base of everything written to disk: immutable, and strict about unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Bytes(Stored):

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The file format of compressed sets, its card, and the foreign formats around it."""

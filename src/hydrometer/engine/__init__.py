@@ -1,1 +1,1 @@
-"""TODO."""
+"""The training engine: cohorts of students, from first draw to last hit."""

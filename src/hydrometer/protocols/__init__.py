@@ -1,1 +1,273 @@
-"""TODO."""
+"""Protocols: which students are trained for one verdict, under a name that never changes meaning.
+
+A protocol turns a set and a source into arms of trials. Its released settings are frozen; a changed
+setting appears in the name, so that a modified run can never pass for the real one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hydrometer import registry, students
+from hydrometer.artifact.rows import from_rows, whole
+from hydrometer.sources.draw import draw
+from hydrometer.types import (
+    Arm,
+    CompressedSet,
+    HydrometerError,
+    Labels,
+    Precision,
+    Recipe,
+    Scalar,
+    Source,
+    Spec,
+)
+
+DSA = (Spec("dsa"),)
+SGD = Spec("sgd", (("momentum", 0.9), ("weight_decay", 5e-4)))
+HALF_WAY = Spec("step", (("every", 0.5), ("gamma", 0.1)))
+TRIANGLE = Spec("triangle", (("warmup", 0.2),))
+RATES = (0.001, 0.005, 0.01, 0.05, 0.1)
+"""The learning-rate grid of DD-Ranking."""
+SOFT = Spec("soft-cross-entropy", (("temperature", 1.0),))
+QUICK_RATES = (0.005, 0.02, 0.05)
+
+
+@dataclass(frozen=True)
+class Full:
+    """How the full-data arm is trained: once per source, student and these settings, untuned."""
+
+    epochs: int
+    batch: int
+    lr: float
+    optimiser: Spec
+    schedule: Spec
+    augment: tuple[Spec, ...] = ()
+    seeds: int = 5
+
+
+FULL = Full(epochs=200, batch=512, lr=0.01, optimiser=SGD, schedule=HALF_WAY)
+"""DD-Ranking's recipe of the full-data reference on CIFAR with ConvNets."""
+QUICK_FULL = Full(epochs=4, batch=64, lr=0.03, optimiser=SGD, schedule=TRIANGLE)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a protocol fixes and a user may change (which renames the protocol)."""
+
+    epochs: int
+    batch: int
+    optimiser: Spec
+    schedule: Spec
+    rates: tuple[float, ...]
+    seeds: int
+    augment: tuple[Spec, ...]
+    student: Spec | None = None
+    """None is the field's choice for the image size: see `students.default_for`."""
+    whiten: Spec | None = None
+    loss: Spec = Spec("cross-entropy")
+    average: float | None = None
+    precision: Precision = "float32"
+    full: Full | None = None
+    teacher: Full | None = None
+    """How the protocol's own teacher is trained, if it needs one."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to judge: a set, the source it is judged against, and the teachers at hand."""
+
+    subject: CompressedSet
+    source: Source
+    teachers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named procedure: settings, the arms it trains and the metrics it reports."""
+
+    name: str
+    about: str
+    settings: Settings
+    metrics: tuple[str, ...]
+    build: Callable[[Case, Settings], list[Arm]]
+
+    def arms(self, case: Case) -> list[Arm]:
+        """The arms of trials for a case, in the order they are best trained."""
+        return self.build(case, self.settings)
+
+    def changed(self, changes: dict[str, str]) -> Protocol:
+        """The protocol with settings given as text, renamed to say so; unknown ones are an error."""
+        if not changes:
+            return self
+        settings, said = self.settings, []
+        for name, text in sorted(changes.items()):
+            settings = _changed(settings, name, text)
+            said.append(f"{name}={text}")
+        if settings == self.settings:
+            return self
+        return dataclasses.replace(
+            self, name=f"{self.name}{{{','.join(said)}}}", settings=settings
+        )
+
+
+def release(
+    name: str,
+    *,
+    about: str,
+    settings: Settings,
+    metrics: tuple[str, ...],
+    build: Callable[[Case, Settings], list[Arm]],
+) -> Protocol:
+    """Register a protocol under `name@version`."""
+    return registry.register("protocol", name)(Protocol(name, about, settings, metrics, build))
+
+
+def load(name: str) -> Protocol:
+    """The protocol a name asks for: `ddranking-hard@1`, or with changes `ddranking-hard@1{epochs=100}`."""
+    match = re.fullmatch(r"([^{}]+?)(?:\{(.*)\})?", name.strip())
+    if match is None:
+        raise HydrometerError(f"cannot read protocol {name!r}; write name@version{{setting=value}}")
+    base, inside = match.groups()
+    found: Protocol = registry.get("protocol", base if "@" in base else _latest(base))
+    return found.changed(read_changes(inside or ""))
+
+
+def read_changes(text: str) -> dict[str, str]:
+    """`epochs=100,student=convnet(depth=3,width=64)` as a mapping; commas inside brackets stay."""
+    changes: dict[str, str] = {}
+    for part in re.split(r",(?![^()]*\))", text):
+        if not part.strip():
+            continue
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise HydrometerError(f"cannot read {part!r}; changes are setting=value")
+        changes[key.strip()] = value.strip()
+    return changes
+
+
+def recipe(settings: Settings, source: Source, **changes: object) -> Recipe:
+    """The recipe of a small-set arm; the rate is a placeholder until an arm fills it in."""
+    plain = Recipe(
+        student=settings.student or students.default_for(source.shape),
+        optimiser=settings.optimiser,
+        lr=settings.rates[0],
+        schedule=settings.schedule,
+        epochs=settings.epochs,
+        batch=settings.batch,
+        augment=settings.augment,
+        loss=Spec("cross-entropy"),
+        whiten=settings.whiten,
+        average=settings.average,
+        precision=settings.precision,
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def supervised(settings: Settings, case: Case, data: CompressedSet, base: Recipe) -> Recipe:
+    """The soft-label recipe of a set: its own labels where it has them, else the teacher's."""
+    labels: Labels = "given" if data.soft is not None else "teacher"
+    teacher = () if labels == "given" else case.teachers
+    return dataclasses.replace(base, labels=labels, loss=settings.loss, teacher=teacher)
+
+
+def full_recipe(settings: Settings, how: Full, source: Source) -> Recipe:
+    """The recipe of the full-data arm and of a teacher trained on full data."""
+    return recipe(
+        settings,
+        source,
+        optimiser=how.optimiser,
+        lr=how.lr,
+        schedule=how.schedule,
+        epochs=how.epochs,
+        batch=how.batch,
+        augment=how.augment,
+        average=None,
+    )
+
+
+def seeds_of(settings: Settings) -> tuple[int, ...]:
+    """Seeds 0, 1, ...: the same in every arm, so that arms pair by seed."""
+    return tuple(range(settings.seeds))
+
+
+def random_sets(case: Case, settings: Settings) -> tuple[CompressedSet, ...]:
+    """One random real set per seed with the subject's count in each class, the same for every subject."""
+    counts = case.subject.labels.bincount(minlength=len(case.source.classes)).tolist()
+    return tuple(
+        from_rows(
+            case.source,
+            draw(case.source, counts, seed),
+            method=f"random(seed={seed})",
+            budget=f"images={sum(counts)}",
+            seed=seed,
+        )
+        for seed in seeds_of(settings)
+    )
+
+
+def full_arm(case: Case, settings: Settings) -> Arm:
+    """The full-data arm: the same trials for every set of a source, so trained once and kept."""
+    if settings.full is None:
+        raise HydrometerError("this protocol has no full-data arm")
+    how = settings.full
+    return Arm(
+        "full",
+        (whole(case.source),),
+        full_recipe(settings, how, case.source),
+        (how.lr,),
+        tuple(range(how.seeds)),
+    )
+
+
+def _latest(base: str) -> str:
+    versions = [n for n in registry.names("protocol") if n.partition("@")[0] == base]
+    if not versions:
+        raise registry.unknown("protocol", base, registry.names("protocol"))
+    return max(versions, key=lambda n: int(n.partition("@")[2]))
+
+
+T = TypeVar("T", Settings, Full)
+
+_PLAIN: dict[str, Callable[[str], object]] = {
+    "epochs": int, "batch": int, "seeds": int, "average": float,
+    "student": students.spec,
+    "optimiser": registry.parse, "schedule": registry.parse, "loss": registry.parse,
+    "whiten": registry.parse,
+    "precision": str,
+    "rates": lambda text: tuple(float(part) for part in text.split("|")),
+    "augment": lambda text: tuple(registry.parse(p) for p in text.split("|") if p != "none"),
+}
+
+
+def _changed(settings: Settings, name: str, text: str) -> Settings:
+    """The settings with one field read from text; `full.` and `teacher.` reach inside those."""
+    outer, dot, inner = name.partition(".")
+    if dot and outer in ("full", "teacher") and getattr(settings, outer) is not None:
+        part = _changed_field(getattr(settings, outer), inner, text, name)
+        return dataclasses.replace(settings, **{outer: part})  # type: ignore[arg-type]
+    return _changed_field(settings, name, text, name)
+
+
+def _changed_field(holder: T, field: str, text: str, shown: str) -> T:
+    known = [f.name for f in dataclasses.fields(holder) if f.name in _PLAIN or f.name == "lr"]
+    if field not in known:
+        raise registry.unknown("setting", shown, sorted(known))
+    try:
+        value: object = float(text) if field == "lr" else _PLAIN[field](text)
+    except ValueError:
+        raise HydrometerError(f"setting {shown}={text!r} is not of the right kind") from None
+    _check(shown, value)
+    return dataclasses.replace(holder, **{field: value})
+
+
+def _check(name: str, value: object) -> None:
+    low: Scalar = 1 if isinstance(value, int) else 0
+    if isinstance(value, int | float) and not value >= low:
+        raise HydrometerError(f"setting {name}={value} is out of range: at least {low}")
+    if name.endswith("precision") and value not in ("float32", "bfloat16"):
+        raise HydrometerError(f"precision {value!r} is unknown; known: float32, bfloat16")

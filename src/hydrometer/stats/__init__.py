@@ -1,1 +1,1 @@
-"""TODO."""
+"""Statistics of few seeds: intervals, paired tests, ranks and exact Shapley values, in numpy."""

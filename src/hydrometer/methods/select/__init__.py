@@ -1,1 +1,1 @@
-"""TODO."""
+"""Selection: keep some of the real images."""

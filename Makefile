@@ -1,0 +1,37 @@
+# Six verbs: demo, test, check, setup, slow, bench. Each stands on .venv, which `setup` makes.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+PY := .venv/bin/python
+DATA := $(wildcard ../shared/data)
+export HYDROMETER_DATA ?= $(if $(DATA),$(abspath $(DATA)),)
+
+.PHONY: setup demo test check slow bench bench-quick
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml
+	@command -v uv >/dev/null || test -x .uv/bin/uv || \
+		{ python3 -m venv .uv && .uv/bin/pip install --quiet uv; }
+	@test -x $(PY) || $(UV) venv --quiet --python 3.11 .venv
+	$(UV) pip install --quiet --python $(PY) --editable . --group dev
+	@touch $@
+
+demo: setup
+	.venv/bin/hydrometer demo
+
+test: setup
+	$(PY) -m pytest
+
+check: setup
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	$(PY) tools/layers.py
+
+slow: setup
+	$(PY) -m pytest -m slow
+
+bench: setup
+	$(PY) benchmarks/vs_ddranking.py
+
+bench-quick: setup
+	$(PY) benchmarks/vs_ddranking.py --quick

@@ -1,0 +1,101 @@
+"""`hydrometer evaluate`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hydrometer.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    QuietOption,
+    SetArgument,
+    SourceOption,
+    StoreOption,
+    VerboseOption,
+)
+
+
+def command(
+    path: SetArgument,
+    source: SourceOption,
+    protocol: Annotated[
+        str,
+        typer.Option("--protocol", "-p", help="name@version; see hydrometer list protocols."),
+    ] = "ddranking-hard-quick@1",
+    store: StoreOption = DEFAULT_STORE,
+    student: Annotated[
+        str | None, typer.Option(help="Another student, e.g. resnet18. Renames the protocol.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Other epochs. Renames the protocol.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Other number of seeds. Renames the protocol.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or bfloat16. Renames the protocol.")
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting, e.g. rates=0.01|0.1. Renames the protocol."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cost and train nothing.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Score a compressed set: train students on it and on its baselines, print gains with intervals.
+
+    Prints what it will cost before it starts. Every finished student is stored at once: stop it any
+    time, and the same command goes on where it was.
+    """
+    from hydrometer import protocols, sources, verdict
+    from hydrometer.artifact import container
+    from hydrometer.cli.console import talk, watching, write
+    from hydrometer.cli.tables import verdict_table
+    from hydrometer.engine.environment import default_device
+    from hydrometer.execute.lab import Lab
+    from hydrometer.report import page, text
+    from hydrometer.store import Store
+
+    changes = {"student": student, "epochs": epochs, "seeds": seeds, "precision": precision}
+    extra = protocols.read_changes(",".join(change or ()))
+    chosen = protocols.load(protocol).changed(
+        {k: str(v) for k, v in changes.items() if v is not None} | extra
+    )
+    subject = container.load(path)
+    lab = Lab(sources.load(source), default_device())
+    with Store(store) as runs:
+        with watching(quiet, verbose) as observer:
+            plan = verdict.plan(subject, chosen, lab, observer)
+        cost = verdict.cost(plan, lab, runs)
+        if not quiet:
+            talk.print(text.cost(cost, chosen.name, lab.device.type))
+        if dry_run:
+            if json:
+                write(cost_json(cost, chosen.name))
+            return
+        with watching(quiet, verbose) as observer:
+            judged = verdict.evaluate(plan, lab, runs, observer)
+        if report is not None:
+            used = runs.get_many([key for arm in judged.arms for key in arm.runs])
+            page.write(
+                report,
+                [judged],
+                {plan.subject.digest: plan.subject},
+                used,
+                title=f"{subject.card.method} on {lab.source.name}",
+                command=f"hydrometer evaluate {path} --source {source} --protocol '{chosen.name}'",
+            )
+    if json:
+        write(judged.model_dump_json())
+    else:
+        write(verdict_table([judged]))
+
+
+def cost_json(cost: object, protocol: str) -> str:
+    """The cost as one JSON object."""
+    import dataclasses
+    import json as encoder
+
+    return encoder.dumps({"protocol": protocol, "cost": dataclasses.asdict(cost)})  # type: ignore[call-overload]

@@ -1,0 +1,74 @@
+"""`hydrometer import`: bring a set in from a foreign format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hydrometer.cli.options import JsonOption, OutOption, SourceOption
+
+
+def command(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with images.pt and labels.pt, a .pt file, an ImageFolder, or indices.npy.",
+            metavar="PATH",
+        ),
+    ],
+    source: SourceOption,
+    space: Annotated[
+        str,
+        typer.Option(help="What the stored values are: pixel, normalised (mean/std), or zca."),
+    ],
+    out: OutOption = Path("set.safetensors"),
+    preview: Annotated[
+        Path | None, typer.Option(help="Contact sheet to write; by default beside --out.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Format, if it cannot be guessed: hydrometer list formats.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="File of the labels, if it does not lie beside the images.")
+    ] = None,
+    student_lr: Annotated[
+        float | None, typer.Option(help="Student learning rate that was learned with the set.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Import a published set: normalised or whitened images come back to pixels, with a preview.
+
+    --space has no default on purpose: files do not say how their images were normalised, and a wrong
+    guess costs most of the accuracy. Look at the preview: it must show natural colours.
+    """
+    from hydrometer import sources
+    from hydrometer.artifact import container, foreign
+    from hydrometer.artifact import preview as sheets
+    from hydrometer.cli.console import talk, write
+    from hydrometer.engine.data import fit
+    from hydrometer.types import Spec
+
+    real = sources.load(source)
+    spaces = {"normalised": Spec("normalise"), "zca": Spec("zca", (("eps", 0.1),))}
+    whitening = fit(real, spaces[space]) if space in spaces else None
+    made = foreign.import_set(
+        path,
+        source=real,
+        space=space,
+        whitening=whitening,
+        format=format,
+        labels_path=labels,
+        student_lr=student_lr,
+    )
+    sheet = preview or out.with_suffix(".png")
+    container.save(made, out)
+    sheets.sheet(made, sheet)
+    for note in made.card.notes:
+        talk.print(note)
+    if json:
+        write(made.card.model_dump_json())
+    else:
+        labels = "soft" if made.soft is not None else "hard"
+        write(f"{out}: {len(made)} images with {labels} labels; look at {sheet}")

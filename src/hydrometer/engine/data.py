@@ -1,0 +1,76 @@
+"""Pixels to network input: whitening fitted once per source, evaluation splits prepared once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from hydrometer.registry import build
+from hydrometer.types import Source, Spec
+
+PREPARED_BYTES = 400 * 2**20
+"""Splits up to this size are kept as ready float tensors; larger ones are prepared batch by batch."""
+
+
+class Whitening(Protocol):
+    """An invertible affine map fitted on the training images of a source."""
+
+    def whiten(self, images: Tensor) -> Tensor:
+        """Pixels with 1.0 for white to network input."""
+
+    def unwhiten(self, images: Tensor) -> Tensor:
+        """Network input back to pixels."""
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Float pixels with 1.0 for white, from uint8 or from floats that already are."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images.float()
+
+
+def fit(source: Source, whiten: Spec) -> Whitening:
+    """The whitening of a spec, fitted on the training images of a source."""
+    fitted: Whitening = build("whitening", whiten).fit(
+        source.train.images, source.mean, source.std
+    )
+    return fitted
+
+
+class Lens:
+    """How the students of one recipe see images; shared by every student that sees them the same way."""
+
+    def __init__(self, source: Source, whiten: Spec | None, device: torch.device) -> None:
+        self.device = device
+        self.whitening = fit(source, whiten or Spec("normalise"))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Network input (n, c, h, w) float32 on the device, from stored images of any type."""
+        return self.whitening.whiten(pixels(images.to(self.device)))
+
+
+class Images:
+    """Images of a set or split on the device, read by row; small ones are whitened ahead of time."""
+
+    def __init__(self, images: Tensor, lens: Lens) -> None:
+        self.lens = lens
+        self.ready = images.numel() * 4 <= PREPARED_BYTES
+        self.images = (
+            torch.cat([lens(part) for part in images.split(1024)])
+            if self.ready and len(images)
+            else images.to(lens.device)
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        picked = self.images[rows.to(self.images.device)]
+        return picked if self.ready else self.lens(picked)
+
+    def batches(self, size: int) -> Iterator[tuple[slice, Tensor]]:
+        """Every image once, in order, in batches ready for a network."""
+        for start in range(0, len(self.images), size):
+            rows = slice(start, start + size)
+            yield rows, self.images[rows] if self.ready else self.lens(self.images[rows])

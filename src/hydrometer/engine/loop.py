@@ -1,0 +1,254 @@
+"""The training loop: a cohort of students, from first draw to last hit.
+
+Every draw is a function of (seed, purpose, step, position), so nothing here depends on how many
+students train together, in which order, or on which device.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hydrometer import digest, seeds, students
+from hydrometer.augment import Augmented, Pipeline
+from hydrometer.engine.data import Images, Lens
+from hydrometer.engine.environment import environment
+from hydrometer.engine.objective import Target
+from hydrometer.engine.program import Program, Solo, Stack
+from hydrometer.engine.schedules import Progress, Schedule
+from hydrometer.labels import Regime, Teachers
+from hydrometer.registry import build
+from hydrometer.types import CompressedSet, Recipe, Run, Source, Spec, Trial
+
+CHUNK = 64
+"""Steps between two looks at the losses: draws are made, and divergence noticed, chunk by chunk."""
+CURVE = 100
+"""Points kept of a loss curve."""
+
+OnStep = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial together with the set it names."""
+
+    trial: Trial
+    data: CompressedSet
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows (k, b) to train on at one step."""
+
+    rows: Tensor
+    progress: Progress
+
+
+class Cohort:
+    """Students of one recipe, up to rate and seed, on sets of one size."""
+
+    def __init__(self, jobs: Sequence[Job], source: Source, lens: Lens, teachers: Teachers) -> None:
+        self.jobs, self.source, self.lens = list(jobs), source, lens
+        self.recipe: Recipe = jobs[0].trial.recipe
+        self.device = lens.device
+        self.size = len(jobs[0].data)
+        self.seeds = [job.trial.seed for job in jobs]
+        self.rates = [job.trial.recipe.lr for job in jobs]
+        self.pipeline = Pipeline(self.recipe.augment)
+        self.schedule: Schedule = build("schedule", self.recipe.schedule)
+        self.sets = _distinct([job.data for job in jobs])
+        self.images = [Images(data.images, lens) for data in self.sets]
+        self.which = [next(i for i, s in enumerate(self.sets) if s is j.data) for j in jobs]
+        self.labels = self._stacked([job.data.labels for job in jobs])
+        self.weights = self._stacked([job.data.weights for job in jobs])
+        soft = self._stacked([job.data.soft for job in jobs])
+        self.regime: Regime = build("labels", Spec(self.recipe.labels), soft, teachers)
+
+    def program(self) -> Program:
+        """Freshly initialised students, from their seeds alone."""
+        loss = build("loss", self.recipe.loss)
+        classes = len(self.source.classes)
+        models = [
+            students.create(
+                self.recipe.student, self.source.shape, classes, seeds.key(seed, "initialise")
+            )
+            for seed in self.seeds
+        ]
+        if len(models) == 1:
+            return Solo(models[0], self.recipe, loss, self.device)
+        return Stack(models, self.recipe, loss, self.device)
+
+    def batches(self) -> Iterator[Batch]:
+        """All steps of the run, each epoch in an order of its own for each student."""
+        recipe, keys = self.recipe, [seeds.key(seed, "order") for seed in self.seeds]
+        cuts = _cuts(self.size, recipe.batch)
+        total = recipe.epochs * len(cuts)
+        for epoch in range(recipe.epochs):
+            order = seeds.uniform(keys, epoch, 1, self.size, self.device)[:, 0].argsort(-1)
+            for position, rows in enumerate(cuts):
+                step = epoch * len(cuts) + position
+                yield Batch(order[:, rows], Progress(epoch, recipe.epochs, step, total))
+
+    def draws(self, first: int, steps: int) -> Tensor:
+        """Augmentation draws of some steps, (k, steps, b, draws)."""
+        per_image = self.pipeline.draws
+        widest = min(self.size, self.recipe.batch)
+        keys = [seeds.key(seed, "augment") for seed in self.seeds]
+        flat = seeds.uniform(keys, first, steps, widest * per_image, self.device)
+        return flat.unflatten(-1, (widest, per_image))
+
+    def view(self, batch: Batch, draws: Tensor) -> tuple[Tensor, Target]:
+        """The augmented images of a batch, and what they are taught."""
+        rows = batch.rows
+        seen: Augmented = self.pipeline(self._gather(rows), draws[:, : rows.shape[1]])
+        labels = self.labels.gather(1, rows)
+        soft = self.regime.soft(rows, seen.images)
+        weight = None if self.weights is None else self.weights.gather(1, rows)
+        if seen.partner is None:
+            return seen.images, Target(labels, soft, weight=weight)
+        other = rows.gather(1, seen.partner)
+        other_soft = self.regime.soft(other, seen.images) if self.regime.mixes else soft
+        return seen.images, Target(
+            labels, soft, self.labels.gather(1, other), other_soft, seen.share, weight
+        )
+
+    def rate(self, at: Progress) -> list[float]:
+        """Every student's learning rate at a step."""
+        factor = self.schedule(at)
+        return [rate * factor for rate in self.rates]
+
+    def _gather(self, rows: Tensor) -> Tensor:
+        return torch.stack([self.images[i][rows[k]] for k, i in enumerate(self.which)])
+
+    def _stacked(self, tensors: Sequence[Tensor | None]) -> Tensor | None:
+        if any(t is None for t in tensors):
+            return None
+        return torch.stack([t.to(self.device) for t in tensors if t is not None])
+
+
+def train(cohort: Cohort, on_step: OnStep = lambda steps: None) -> tuple[Program, Tensor]:
+    """Train a cohort; returns its students and all losses (steps, k), non-finite where diverged.
+
+    A student that diverges goes on alone in its slot without touching the others; when all of them
+    have diverged the run stops.
+    """
+    program = cohort.program()
+    history: list[Tensor] = []
+    steps = cohort.batches()
+    done = 0
+    with torch.random.fork_rng(devices=[], enabled=True):
+        torch.manual_seed(seeds.key(cohort.seeds[0], "dropout"))
+        while chunk := list(itertools.islice(steps, CHUNK)):
+            draws = cohort.draws(done, len(chunk))
+            losses = []
+            for i, batch in enumerate(chunk):
+                images, target = cohort.view(batch, draws[:, i])
+                losses.append(program.step(images, target, cohort.rate(batch.progress)))
+                on_step(1)
+            history.append(torch.stack(losses))
+            done += len(chunk)
+            if not torch.isfinite(history[-1][-1]).any():
+                break
+    return program, torch.cat(history) if history else torch.zeros(0, len(cohort.jobs))
+
+
+@torch.no_grad()
+def hits(program: Program, images: Images, labels: Tensor, classes: int) -> Tensor:
+    """Correct predictions per class (k, classes), one pass over the images."""
+    size = max(16, 2**18 // (images.images.shape[-1] * images.images.shape[-2]))
+    counts: Tensor | None = None
+    for rows, batch in images.batches(size):
+        truth = labels[rows].to(batch.device)
+        right = program.logits(batch).argmax(-1) == truth
+        found = torch.stack([torch.bincount(truth[r], minlength=classes) for r in right])
+        counts = found if counts is None else counts + found
+    return torch.zeros(1, classes, dtype=torch.int64) if counts is None else counts.cpu()
+
+
+def run(
+    jobs: Sequence[Job],
+    source: Source,
+    lens: Lens,
+    exams: tuple[Images, Images],
+    teachers: Teachers = (),
+    on_step: OnStep = lambda steps: None,
+) -> list[Run]:
+    """Train a cohort and read `val` and `test` once for each student, after its last step."""
+    start = time.perf_counter()
+    cohort = Cohort(jobs, source, lens, teachers)
+    program, losses = train(cohort, on_step)
+    trained = torch.isfinite(losses).cpu()
+    classes = len(source.classes)
+    val = hits(program, exams[0], source.val.labels, classes)
+    test = hits(program, exams[1], source.test.labels, classes)
+    seconds = (time.perf_counter() - start) / len(jobs)
+    totals = [
+        tuple(torch.bincount(s.labels, minlength=classes).tolist()) for s in (source.val, source.test)
+    ]
+    return [
+        _row(job, k, trained[:, k], losses[:, k].cpu(), val[k], test[k], totals, seconds, lens.device)
+        for k, job in enumerate(jobs)
+    ]
+
+
+def _row(job: Job, k: int, finite: Tensor, losses: Tensor, val: Tensor, test: Tensor,
+         totals: list[tuple[int, ...]], seconds: float, device: torch.device) -> Run:
+    diverged = None if finite.all() else int((~finite).nonzero()[0])
+    curve = losses[: len(losses) if diverged is None else diverged]
+    none = (0,) * len(totals[0])
+    return Run(
+        key=digest.of_trial(job.trial),
+        set_digest=job.trial.set_digest,
+        source_digest=job.trial.source_digest,
+        recipe_digest=digest.of(job.trial.recipe),
+        recipe=digest.canonical(job.trial.recipe),
+        seed=job.trial.seed,
+        status="done" if diverged is None else "diverged",
+        diverged_step=diverged,
+        val_hits=tuple(val.tolist()) if diverged is None else none,
+        val_totals=totals[0],
+        test_hits=tuple(test.tolist()) if diverged is None else none,
+        test_totals=totals[1],
+        losses=tuple(float(part.mean()) for part in curve.tensor_split(CURVE) if len(part)),
+        steps=len(losses),
+        seconds=seconds,
+        environment=environment(device),
+    )
+
+
+def _cuts(size: int, batch: int) -> list[slice]:
+    """Batches of an epoch; a last one of a single image is left out, as batch norm cannot take it."""
+    cuts = [slice(start, min(start + batch, size)) for start in range(0, size, batch)]
+    return cuts[:-1] if len(cuts) > 1 and cuts[-1].stop - cuts[-1].start == 1 else cuts
+
+
+def _distinct(sets: Sequence[CompressedSet]) -> list[CompressedSet]:
+    kept: list[CompressedSet] = []
+    for data in sets:
+        if not any(data is other for other in kept):
+            kept.append(data)
+    return kept
+
+
+def measure(job: Job, source: Source, lens: Lens, steps: int = 3) -> tuple[float, float]:
+    """Seconds of a training step and of both exams for this student, from a few real steps."""
+    cohort = Cohort([job], source, lens, ())
+    program = cohort.program()
+    batch = next(cohort.batches())
+    draws = cohort.draws(0, 1)[:, 0]
+    times = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        images, target = cohort.view(batch, draws)
+        program.step(images, target, [0.0])
+        times.append(time.perf_counter() - start)
+    seen = images[0][:64]
+    start = time.perf_counter()
+    program.logits(seen)
+    forward = (time.perf_counter() - start) / len(seen)
+    return min(times), forward * (len(source.val) + len(source.test))

@@ -1,0 +1,34 @@
+"""What a step minimises: the recipe's loss over hard, soft and mixed targets."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from hydrometer.losses import LossFn
+
+
+class Target(NamedTuple):
+    """What a batch is taught: labels (b,), optional logits (b, classes), and the mixed-in partner's.
+
+    `share` (b,) is the weight of the own target where images are mixed; `weight` (b,) is the set's.
+    """
+
+    labels: Tensor
+    soft: Tensor | None = None
+    partner_labels: Tensor | None = None
+    partner_soft: Tensor | None = None
+    share: Tensor | None = None
+    weight: Tensor | None = None
+
+
+def objective(loss: LossFn, logits: Tensor, target: Target) -> Tensor:
+    """Mean loss of a batch, targets mixed as the images are, weighted as the set says."""
+    each = loss(logits, target.soft, target.labels)
+    if target.share is not None and target.partner_labels is not None:
+        other = loss(logits, target.partner_soft, target.partner_labels)
+        each = target.share * each + (1 - target.share) * other
+    if target.weight is None:
+        return each.mean()
+    return (target.weight * each).sum() / target.weight.sum()

@@ -1,0 +1,145 @@
+"""Students as programs: one at a time, or many stacked into one batched program."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+
+from hydrometer.engine.objective import Target, objective
+from hydrometer.engine.optimisers import Optimiser
+from hydrometer.losses import LossFn
+from hydrometer.registry import build
+from hydrometer.types import Precision, Recipe
+
+
+class Program(Protocol):
+    """k students that step together; every tensor has the students first."""
+
+    def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
+        """One optimiser step on (k, b, c, h, w); returns the losses (k,)."""
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(k, n, classes) of images (n, c, h, w), in evaluation mode, of the tested weights."""
+
+
+def reduced(device: torch.device, precision: Precision) -> torch.autocast:
+    """The context in which forward passes run at the recipe's precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def can_stack(model: nn.Module) -> bool:
+    """Whether students of this kind can share one batched program: none of their layers draws."""
+    random = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+    drawing = ("DropPath", "StochasticDepth")
+    return not any(
+        (isinstance(m, random) and m.p > 0) or type(m).__name__ in drawing for m in model.modules()
+    )
+
+
+class Average:
+    """Exponential moving average of weights, tested instead of the last ones (buffers stay live).
+
+    The decay is warmed up as min(decay, (1 + t) / (10 + t)), as the averages of the field's evaluators
+    are, so that the initialisation does not linger in short runs.
+    """
+
+    def __init__(self, params: Sequence[Tensor], decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.params = [p.detach().clone() for p in params]
+
+    def update(self, params: Sequence[Tensor]) -> None:
+        """Move towards the current weights by 1 - decay."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(self.params, [p.detach() for p in params], 1 - decay)
+
+
+class Solo:
+    """One student, trained by ordinary autograd."""
+
+    def __init__(self, model: nn.Module, recipe: Recipe, loss: LossFn, device: torch.device) -> None:
+        self.model = model.to(device)
+        self.params = list(self.model.parameters())
+        self.loss, self.device, self.precision = loss, device, recipe.precision
+        self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
+        self.optimiser.start(self.params, [p.dim() > 1 for p in self.params])
+        self.average = None if recipe.average is None else Average(self.params, recipe.average)
+
+    def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
+        """Forward, backward, update."""
+        self.model.train()
+        with reduced(self.device, self.precision):
+            logits = self.model(images[0])
+        alone = Target(*(None if part is None else part[0] for part in target))  # type: ignore[arg-type]
+        value = objective(self.loss, logits.float(), alone)
+        grads = torch.autograd.grad(value, self.params, allow_unused=True, materialize_grads=True)
+        with torch.no_grad():
+            self.optimiser.step(self.params, grads, rates[0])
+            if self.average is not None:
+                self.average.update(self.params)
+        return value.detach()[None]
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits of the average if there is one, else of the last weights."""
+        self.model.eval()
+        weights = dict(self.model.named_parameters())
+        if self.average is not None:
+            weights = dict(zip(weights, self.average.params, strict=True))  # type: ignore[arg-type]
+        with reduced(self.device, self.precision):
+            return functional_call(self.model, weights, (images,)).float()[None]
+
+
+class Stack:
+    """Many students of one architecture as one vmapped program over stacked parameters."""
+
+    def __init__(
+        self, models: Sequence[nn.Module], recipe: Recipe, loss: LossFn, device: torch.device
+    ) -> None:
+        params, self.buffers = stack_module_state([m.to(device) for m in models])
+        self.names = list(params)
+        self.params = [params[name].detach() for name in self.names]
+        self.skeleton = copy.deepcopy(models[0]).to("meta")
+        self.loss, self.device, self.precision = loss, device, recipe.precision
+        self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
+        self.optimiser.start(self.params, [p.dim() > 2 for p in self.params])
+        self.average = None if recipe.average is None else Average(self.params, recipe.average)
+
+    def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
+        """Forward, backward and update of every student at once."""
+        self.skeleton.train()
+        present = tuple(part for part in target if part is not None)
+        layout = tuple(part is not None for part in target)
+
+        def value(params: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor,
+                  parts: tuple[Tensor, ...]) -> Tensor:
+            filled = iter(parts)
+            own = Target(*(next(filled) if there else None for there in layout))  # type: ignore[arg-type]
+            with reduced(self.device, self.precision):
+                logits = functional_call(self.skeleton, (params, buffers), (x,))
+            return objective(self.loss, logits.float(), own)
+
+        state = dict(zip(self.names, self.params, strict=True))
+        grads, values = vmap(grad_and_value(value))(state, self.buffers, images, present)
+        rate = torch.tensor(list(rates), dtype=torch.float32, device=self.device)
+        self.optimiser.step(self.params, [grads[name] for name in self.names], rate)
+        if self.average is not None:
+            self.average.update(self.params)
+        return values.detach()
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Every student's logits on the same images."""
+        self.skeleton.eval()
+        tested = self.params if self.average is None else self.average.params
+
+        def forward(params: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            with reduced(self.device, self.precision):
+                return functional_call(self.skeleton, (params, buffers), (images,))
+
+        return vmap(forward)(dict(zip(self.names, tested, strict=True)), self.buffers).float()

@@ -1,0 +1,142 @@
+"""Teachers: networks trained here from a recipe, cached by digest, and checked before they teach."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from hydrometer import digest, seeds, students
+from hydrometer.engine.data import Images, Lens
+from hydrometer.engine.loop import Cohort, Job, hits, train
+from hydrometer.engine.program import Solo
+from hydrometer.types import CompressedSet, HydrometerError, Recipe, Source, Stored, Trial
+
+
+class TeacherCard(Stored):
+    """What is known of a cached teacher."""
+
+    digest: str
+    recipe: str
+    source: str
+    source_digest: str
+    classes: tuple[str, ...]
+    seed: int
+    val_accuracy: float
+    bytes: int
+    seconds: float
+    """Wall time of its training."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network in evaluation mode, with its card and its own view of images."""
+
+    card: TeacherCard
+    model: nn.Module
+    lens: Lens
+
+    def seen_through(self, student: Lens) -> Callable[[Tensor], Tensor]:
+        """The teacher as a function of images in a student's whitening."""
+        if student is self.lens:
+            return self.model
+        return lambda images: self.model(
+            self.lens.whitening.whiten(student.whitening.unwhiten(images))
+        )
+
+
+def folder() -> Path:
+    """Where teachers are cached: `teachers` under $HYDROMETER_CACHE or ~/.cache/hydrometer."""
+    home = os.environ.get("HYDROMETER_CACHE", "~/.cache/hydrometer")
+    return Path(home).expanduser() / "teachers"
+
+
+def obtain(trial: Trial, data: CompressedSet, source: Source, lens: Lens,
+           on_step: Callable[[int], None] = lambda steps: None) -> Teacher:
+    """The teacher of a trial, from the cache or trained now; refused when it is near chance on `val`."""
+    name = digest.of_trial(trial)
+    path = folder() / f"{name}.safetensors"
+    if not path.is_file():
+        _train(trial, data, source, lens, path, on_step)
+    return recall(name, source, lens)
+
+
+def recall(name: str, source: Source, lens: Lens) -> Teacher:
+    """A cached teacher by digest, checked against this source's class order."""
+    path = folder() / f"{name}.safetensors"
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            card = TeacherCard.model_validate_json(file.metadata()["card"])
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise HydrometerError(f"no teacher {name} under {folder()}; train it again") from None
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise HydrometerError(f"teacher file {path} is damaged ({error}); delete it") from None
+    recipe = digest.recipe_from(card.recipe)
+    model = students.create(
+        recipe.student, source.shape, len(card.classes), seeds.key(card.seed, "initialise")
+    )
+    model.load_state_dict(weights)
+    teacher = Teacher(card, model.to(lens.device).eval().requires_grad_(False), lens)
+    check(teacher, source)
+    return teacher
+
+
+def check(teacher: Teacher, source: Source) -> None:
+    """Refuse a teacher with other classes, or whose accuracy on `val` is near chance."""
+    card = teacher.card
+    if card.classes != source.classes:
+        raise HydrometerError(
+            f"teacher {card.digest} knows other classes than {source.name}; train one on it"
+        )
+    chance = 1 / len(source.classes)
+    if card.val_accuracy < min(2 * chance, chance + 0.1 * (1 - chance)):
+        raise HydrometerError(
+            f"teacher {card.digest} is near chance on val ({card.val_accuracy:.1%}); "
+            "train it longer or look at its rate"
+        )
+
+
+def _train(trial: Trial, data: CompressedSet, source: Source, lens: Lens, path: Path,
+           on_step: Callable[[int], None]) -> None:
+    start = time.perf_counter()
+    program, losses = train(Cohort([Job(trial, data)], source, lens, ()), on_step)
+    if not isinstance(program, Solo) or not torch.isfinite(losses).all():
+        raise HydrometerError(f"the teacher {trial.recipe.student} diverged; lower its rate")
+    found = hits(program, Images(source.val.images, lens), source.val.labels, len(source.classes))
+    weights = {k: v.detach().cpu().contiguous() for k, v in program.model.state_dict().items()}
+    card = TeacherCard(
+        digest=digest.of_trial(trial),
+        recipe=digest.canonical(trial.recipe),
+        source=source.name,
+        source_digest=source.digest,
+        classes=source.classes,
+        seed=trial.seed,
+        val_accuracy=int(found.sum()) / max(1, len(source.val)),
+        bytes=sum(v.numel() * v.element_size() for v in weights.values()),
+        seconds=time.perf_counter() - start,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    save_file(weights, part, metadata={"card": card.model_dump_json()})
+    Path(part).replace(path)
+
+
+def recipe_of(name: str) -> Recipe:
+    """The recipe a cached teacher was trained with."""
+    path = folder() / f"{name}.safetensors"
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return digest.recipe_from(TeacherCard.model_validate_json(file.metadata()["card"]).recipe)
+    except FileNotFoundError:
+        raise HydrometerError(f"no teacher {name} under {folder()}; train it again") from None

@@ -1,0 +1,29 @@
+"""Labels from teachers that see the very views the student sees."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hydrometer.labels import Teachers
+from hydrometer.registry import register
+from hydrometer.types import HydrometerError
+
+
+@register("labels")
+class Teacher:
+    """Mean logits of an ensemble on the augmented, already mixed batch, in evaluation mode."""
+
+    mixes = False
+
+    def __init__(self, stored: Tensor | None, teachers: Teachers) -> None:
+        if not teachers:
+            raise HydrometerError("labels 'teacher' need at least one teacher in the recipe")
+        self.teachers = teachers
+
+    @torch.no_grad()
+    def soft(self, rows: Tensor, images: Tensor) -> Tensor:
+        """One forward of each teacher over the whole cohort's batch."""
+        flat = images.flatten(0, 1)
+        logits = torch.stack([t(flat).float() for t in self.teachers]).mean(0)
+        return logits.unflatten(0, images.shape[:2])

@@ -1,0 +1,49 @@
+"""How many images of each class a budget buys."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hydrometer.types import Budget, HydrometerError, Source
+
+LABEL_BYTES = 1
+"""A hard label of up to 256 classes, as `artifact.make` counts it; two bytes beyond."""
+
+
+def per_class(source: Source, budget: Budget) -> list[int]:
+    """Images of each class for uint8 images with hard labels.
+
+    Images per class are taken as given; a fraction is of each class's size, rounded so that the total
+    is exact (largest remainders first); bytes buy whole images, spread evenly, first classes first.
+    """
+    sizes = np.bincount(source.train.labels.numpy(), minlength=len(source.classes))
+    if budget.per_class is not None:
+        wanted = np.full(len(sizes), budget.per_class)
+    elif budget.fraction is not None:
+        wanted = _shares(sizes * budget.fraction, round(int(sizes.sum()) * budget.fraction))
+    else:
+        wanted = _even(len(sizes), (budget.bytes or 0) // bytes_per_image(source))
+    for label, (want, size) in enumerate(zip(wanted, sizes, strict=True)):
+        if want > size:
+            raise HydrometerError(
+                f"budget {budget} asks for {want} images of class {source.classes[label]!r}, "
+                f"but train holds {size}; lower the budget"
+            )
+    return [int(w) for w in wanted]
+
+
+def bytes_per_image(source: Source) -> int:
+    """Bytes of one uint8 image with its hard label."""
+    c, h, w = source.shape
+    return c * h * w + LABEL_BYTES * (1 if len(source.classes) <= 256 else 2)
+
+
+def _shares(exact: np.ndarray, total: int) -> np.ndarray:
+    floor = np.floor(exact).astype(int)
+    order = np.argsort(-(exact - floor), kind="stable")
+    floor[order[: total - floor.sum()]] += 1
+    return floor
+
+
+def _even(classes: int, total: int) -> np.ndarray:
+    return np.array([total // classes + (c < total % classes) for c in range(classes)])

@@ -1,0 +1,228 @@
+"""Numbers and names as readers see them: the command line and the HTML report both speak from here.
+
+Accuracies and differences of accuracies are fractions elsewhere and percent only in what this
+module returns; scores in [0, 1] are shown times 100 as well.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from dataclasses import dataclass
+
+from hydrometer import metrics, registry
+from hydrometer.types import Cost, Estimate, HydrometerError, Verdict
+
+_UNITS = {"accuracy": "%", "hlr": "points", "ior": "points"}
+"""Percent, percentage points, or, for every other metric, a score times 100 without a unit."""
+_PARTS = {
+    "subject": "this set",
+    "random": "random images",
+    "full": "full data",
+    "hard": "hard labels",
+    "aug": "augmented",
+    "naug": "not augmented",
+    "average": "averaged weights",
+}
+_BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One estimate in ready strings, such as 91.2, [90.1, 92.0] and 5 for an accuracy in %."""
+
+    key: str
+    """The estimate's name in the verdict, such as `accuracy:random`."""
+    heading: str
+    unit: str
+    value: str
+    interval: str
+    n: str
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.value, self.unit, self.interval) if part)
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """A verdict in ready strings: who was judged, how, at what cost, and every estimate."""
+
+    method: str
+    source: str
+    protocol: str
+    budget: str
+    bytes: str
+    readings: tuple[Reading, ...]
+    """Accuracies of the arms first, then the metrics, in the order of the verdict."""
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """A fraction in percent without the sign, true minus and no negative zero.
+
+    >>> percent(0.9124), percent(-0.05), percent(-0.0001)
+    ('91.2', '−5.0', '0.0')
+    """
+    rounded = round(100 * fraction, digits) + 0.0
+    return f"{rounded:.{digits}f}".replace("-", "−")
+
+
+def interval(estimate: Estimate, unit: str = "") -> str:
+    """A value with its interval, everything times 100; the unit stands behind the value.
+
+    >>> interval(Estimate(value=0.912, low=0.901, high=0.92, level=0.95, n=5), "%")
+    '91.2 % [90.1, 92.0]'
+    """
+    return str(_reading("", "", estimate, unit))
+
+
+def estimate(found: Estimate, metric: str) -> str:
+    """A metric's value with its unit and interval, such as `6.7 points [5.9, 7.8]` for `ior`."""
+    return interval(found, unit_of(metric))
+
+
+def unit_of(metric: str) -> str:
+    """What a metric's rendered value counts: `%`, `points`, or nothing for a score times 100."""
+    return _UNITS.get(re.split(r"[:(]", metric)[0], "")
+
+
+def bytes(n: int) -> str:
+    """A size in powers of 1000, such as `12.3 kB`."""
+    value, step = float(n), 0
+    while round(value, 1) >= 1000 and step < len(_BYTES) - 1:
+        value, step = value / 1000, step + 1
+    return f"{n} B" if step == 0 else f"{value:.1f} {_BYTES[step]}"
+
+
+def read_bytes(text: str) -> int:
+    """The size that a text such as `200kB`, `1.5 MB` or `64KiB` means.
+
+    Raises:
+        HydrometerError: The text is not a number of at least one byte with a known unit.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
+    if match is None or (match[3] and not match[2]):
+        raise HydrometerError(f"cannot read size {text!r}; write a size such as 200kB or 64KiB")
+    base = 1024 if match[3] else 1000
+    size = round(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
+    if size < 1:
+        raise HydrometerError(f"size {text!r} is less than one byte; write one such as 200kB")
+    return size
+
+
+def duration(seconds: float) -> str:
+    """A time in its two largest units, such as `1 min 15 s`.
+
+    >>> duration(0.004), duration(7.25), duration(59.6), duration(7260)
+    ('4 ms', '7.2 s', '1 min 0 s', '2 h 1 min')
+    """
+    if seconds < 0.0995:
+        return f"{round(1000 * seconds)} ms" if seconds else "0 s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def budget(stored: str) -> str:
+    """A card's budget in words, such as `10 per class` for `ipc=10`; an unknown form stays."""
+    kind, _, value = stored.partition("=")
+    try:
+        if kind == "ipc":
+            return f"{builtins.int(value):,} per class"
+        if kind == "images":
+            return f"{builtins.int(value):,} images"
+        if kind == "bytes":
+            return bytes(builtins.int(value))
+        if kind == "fraction":
+            return f"{100 * float(value):.3g} % of train"
+    except ValueError:
+        pass
+    return stored
+
+
+def cost(found: Cost, what: str, device: str) -> str:
+    """What an evaluation will take, as one sentence."""
+    left = found.students - found.done
+    if not left:
+        return f"{what}: all {found.students:,} students are stored, nothing to train"
+    students = f"{left:,} student{'s' * (left != 1)} to train on {device}"
+    stored = f", {found.done:,} of {found.students:,} stored" if found.done else ""
+    time = "" if found.seconds is None else f", about {duration(found.seconds)}"
+    return f"{what}: {students}{stored}, {found.steps:,} steps{time}"
+
+
+def arm(name: str) -> str:
+    """An arm's name in words, such as `this set, hard labels` for `subject_hard`."""
+    return ", ".join(_PARTS.get(part, part) for part in name.split("_"))
+
+
+def row(verdict: Verdict) -> VerdictRow:
+    """A verdict as strings, ready for a table."""
+    found = verdict.estimates
+    arms = [name for name in found if name.startswith("accuracy:")]
+    scores = [name for name in found if name not in arms and not (arms and name == "accuracy")]
+    return VerdictRow(
+        method=verdict.card.method,
+        source=verdict.source,
+        protocol=verdict.protocol,
+        budget=budget(verdict.card.budget),
+        bytes=bytes(verdict.card.bytes.total),
+        readings=tuple(_reading(n, _heading(n), found[n], unit_of(n)) for n in arms + scores),
+    )
+
+
+def sentence(verdict: Verdict, full_size: int | None = None) -> str:
+    """A verdict in one plain sentence, which says so when the gain over random may be chance.
+
+    `full_size` is the number of images of the full-data arm, where it is known.
+    """
+    arms = {n.partition(":")[2]: e for n, e in verdict.estimates.items() if ":" in n}
+    subject = next((name for name in arms if name.partition("_")[0] == "subject"), None)
+    if subject is None:
+        return f"{verdict.card.method} was not measured by itself."
+    suffix = subject.removeprefix("subject")
+    clauses = []
+    if random := arms.get(f"random{suffix}", arms.get("random")):
+        clauses.append(f"{_random(verdict)} reach {percent(random.value)} %")
+    if full := arms.get("full"):
+        all_data = "the full data" if full_size is None else f"all {full_size:,} images"
+        reach = "" if clauses else "reach " if full_size else "reaches "
+        clauses.append(f"{all_data} {reach}{percent(full.value)} %")
+    verb = "keeps" if clauses else "reaches"
+    said = f"{verdict.card.method} {verb} {interval(arms[subject], '%')}"
+    where = f" where {' and '.join(clauses)}" if clauses else ""
+    return f"{said}{where}{_doubt(verdict)}."
+
+
+def _random(verdict: Verdict) -> str:
+    kind, _, count = verdict.card.budget.partition("=")
+    if kind != "ipc":
+        return "as many random images"
+    return f"{count} random image{'s' * (count != '1')} per class"
+
+
+def _doubt(verdict: Verdict) -> str:
+    gain = verdict.estimates.get("ior")
+    chance = gain is not None and gain.low <= 0 <= gain.high
+    return "; the difference from random may be chance" if chance else ""
+
+
+def _reading(key: str, heading: str, found: Estimate, unit: str) -> Reading:
+    ends = f"[{percent(found.low)}, {percent(found.high)}]"
+    return Reading(key, heading, unit, percent(found.value), ends, str(found.n))
+
+
+def _heading(name: str) -> str:
+    """An arm in words, or a metric's title; one that is not installed here keeps its name."""
+    kind, colon, of = name.partition(":")
+    if colon:
+        return arm(of)
+    base = registry.parse(kind).name
+    known = base in registry.names("metric")
+    return metrics.find(base).title + kind[len(base) :] if known else name.upper()
