@@ -19,7 +19,15 @@ LAYERS = [
     ["verdict", "board", "report", "attribute", "testing"],
     ["cli"],
 ]
-ORDERED = {"engine": 0, "artifact": 0, "store": 0, "execute": 1, "types": 0, "registry": 0, "digest": 1}
+ORDERED = {
+    "engine": 0,
+    "artifact": 0,
+    "store": 0,
+    "execute": 1,
+    "types": 0,
+    "registry": 0,
+    "digest": 1,
+}
 LAZY = {"cli", "registry"}
 ROOT = Path(__file__).parent.parent / "src" / "hydrometer"
 
@@ -49,7 +57,11 @@ def imports(path: Path) -> list[tuple[int, str, bool]]:
     }
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hydrometer"):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.module.startswith("hydrometer")
+        ):
             names = [node.module]
             if node.module == "hydrometer":
                 names = [f"hydrometer.{alias.name}" for alias in node.names]

@@ -35,8 +35,9 @@ def torch_rng(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(key(seed, purpose))
 
 
-def uniform(keys: Sequence[int], first_step: int, steps: int, count: int,
-            device: torch.device | str = "cpu") -> Tensor:
+def uniform(
+    keys: Sequence[int], first_step: int, steps: int, count: int, device: torch.device | str = "cpu"
+) -> Tensor:
     """Uniform draws in [0, 1), shape (len(keys), steps, count), float32, 24 random bits each.
 
     The value at [k, s, i] depends on `keys[k]`, `first_step + s` and `i` alone.

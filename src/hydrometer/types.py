@@ -158,7 +158,9 @@ class Budget:
         if len(given) != 1:
             raise HydrometerError("give exactly one budget: images per class, a fraction, or bytes")
         if given[0] < 0 or (self.fraction is not None and self.fraction > 1):
-            raise HydrometerError(f"budget {self} is out of range: counts >= 0, fractions in [0, 1]")
+            raise HydrometerError(
+                f"budget {self} is out of range: counts >= 0, fractions in [0, 1]"
+            )
 
     def __str__(self) -> str:
         if self.per_class is not None:

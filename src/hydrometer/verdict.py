@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from hydrometer import digest, metrics
 from hydrometer.artifact.container import align
+from hydrometer.artifact.rows import whole
 from hydrometer.engine import loop
 from hydrometer.engine.environment import environment
 from hydrometer.engine.loop import Job
 from hydrometer.execute import Observer, Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
-from hydrometer.artifact.rows import whole
 from hydrometer.protocols import Case, Protocol, full_recipe
 from hydrometer.stats import bootstrap
 from hydrometer.store import Store
@@ -26,7 +26,6 @@ from hydrometer.types import (
     ArmResult,
     CompressedSet,
     Cost,
-    Estimate,
     Run,
     Source,
     Trial,
@@ -49,9 +48,13 @@ def plan(
 ) -> Plan:
     """The trials of a verdict; checks the set against the source, and trains the teacher if needed."""
     subject = align(subject, lab.source)
-    teachers = (teacher_for(protocol, lab, observer or Silent()),) if protocol.settings.teacher else ()
+    teachers = (
+        (teacher_for(protocol, lab, observer or Silent()),) if protocol.settings.teacher else ()
+    )
     arms = tuple(protocol.arms(Case(subject, lab.source, teachers)))
-    return Plan(protocol, subject, arms, tuple(job for arm in arms for job in jobs_of(arm, lab.source)))
+    return Plan(
+        protocol, subject, arms, tuple(job for arm in arms for job in jobs_of(arm, lab.source))
+    )
 
 
 def teacher_for(protocol: Protocol, lab: Lab, observer: Observer) -> str:
@@ -97,9 +100,10 @@ def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = 
     start = time.perf_counter()
     runs = execute(planned.jobs, lab, store, observer or Silent())
     results = {arm.name: result(arm, lab.source, runs) for arm in planned.arms}
-    estimates = {
-        name: metrics.estimate(name, results) for name in planned.protocol.metrics
-    } | {f"accuracy:{name}": metrics.estimate("accuracy", {"subject": r}) for name, r in results.items()}
+    estimates = {name: metrics.estimate(name, results) for name in planned.protocol.metrics} | {
+        f"accuracy:{name}": metrics.estimate("accuracy", {"subject": r})
+        for name, r in results.items()
+    }
     verdict = Verdict(
         protocol=planned.protocol.name,
         set_digest=planned.subject.digest,
@@ -145,10 +149,14 @@ def notices(planned: Plan, results: Mapping[str, ArmResult]) -> list[str]:
     for arm in planned.arms:
         found = results[arm.name]
         if found.diverged:
-            said.append(f"{found.diverged} of {len(found.seeds)} students of arm {arm.name} diverged "
-                        f"at rate {found.lr:g} and count with accuracy 0")
+            said.append(
+                f"{found.diverged} of {len(found.seeds)} students of arm {arm.name} diverged "
+                f"at rate {found.lr:g} and count with accuracy 0"
+            )
         if len(arm.rates) > 2 and found.lr in (min(arm.rates), max(arm.rates)):
-            said.append(f"arm {arm.name}: the best rate on val, {found.lr:g}, is at the edge of the grid")
+            said.append(
+                f"arm {arm.name}: the best rate on val, {found.lr:g}, is at the edge of the grid"
+            )
     return said
 
 
@@ -156,4 +164,6 @@ def _measure(job: Job, lab: Lab) -> tuple[float, float]:
     """Seconds of one step, and of reading both exams once, from a few real steps of this student."""
     recipe = dataclasses.replace(job.trial.recipe, labels="hard", teacher=(), epochs=1)
     lens = lab.lens(recipe.whiten)
-    return loop.measure(Job(dataclasses.replace(job.trial, recipe=recipe), job.data), lab.source, lens)
+    return loop.measure(
+        Job(dataclasses.replace(job.trial, recipe=recipe), job.data), lab.source, lens
+    )

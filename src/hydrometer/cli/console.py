@@ -44,7 +44,9 @@ class Lines:
         """Say which student is done, how it did on `val`, and how many are left."""
         self.done += 1
         state = f"val {100 * run.val_accuracy:.1f} %" if run.status == "done" else "diverged"
-        talk.print(f"student {self.done}/{self.total} seed {run.seed}: {state}, {run.seconds:.1f} s")
+        talk.print(
+            f"student {self.done}/{self.total} seed {run.seed}: {state}, {run.seconds:.1f} s"
+        )
 
     def say(self, text: str) -> None:
         """Pass on what a verbose user wants to know."""

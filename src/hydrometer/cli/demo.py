@@ -13,7 +13,9 @@ METHODS = ("random", "herding")
 
 
 def command(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Report to write.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Report to write.")] = Path(
+        "report.html"
+    ),
     store: Annotated[
         Path | None, typer.Option(help="Keep the runs here; by default they are thrown away.")
     ] = None,
@@ -37,17 +39,30 @@ def command(
     lab = Lab(source, default_device())
     protocol = protocols.load("ddranking-hard-quick@1")
     made = [
-        methods.compress(source, registry.parse(name), Budget(per_class=10),
-                         rng=seeds.numpy_rng(0, f"method/{name}"), seed=0)
+        methods.compress(
+            source,
+            registry.parse(name),
+            Budget(per_class=10),
+            rng=seeds.numpy_rng(0, f"method/{name}"),
+            seed=0,
+        )
         for name in METHODS
     ]
-    with tempfile.TemporaryDirectory() as scratch, Store(store or Path(scratch) / "runs.sqlite") as runs:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Store(store or Path(scratch) / "runs.sqlite") as runs,
+    ):
         judged = []
         for subject in made:
             plan = verdict.plan(subject, protocol, lab)
             if not quiet:
-                talk.print(text.cost(verdict.cost(plan, lab, runs), f"{protocol.name} of "
-                                     f"{subject.card.method}", lab.device.type))
+                talk.print(
+                    text.cost(
+                        verdict.cost(plan, lab, runs),
+                        f"{protocol.name} of {subject.card.method}",
+                        lab.device.type,
+                    )
+                )
             with watching(quiet, verbose) as observer:
                 judged.append(verdict.evaluate(plan, lab, runs, observer))
         page.write(

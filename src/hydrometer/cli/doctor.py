@@ -15,8 +15,8 @@ def command(json: JsonOption = False) -> None:
 
     from hydrometer.cli.console import write
     from hydrometer.engine.environment import default_device, environment
-    from hydrometer.sources.cache import folder
-    from hydrometer.sources.place import data_root
+    from hydrometer.sources.cache import directory as folder
+    from hydrometer.sources.place import default_root as data_root
 
     def installed(name: str) -> str:
         try:

@@ -30,7 +30,9 @@ def command(
         str | None, typer.Option(help="Another student, e.g. resnet18. Renames the protocol.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Other epochs. Renames the protocol.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Other number of seeds. Renames the protocol.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Other number of seeds. Renames the protocol.")
+    ] = None,
     precision: Annotated[
         str | None, typer.Option(help="float32 or bfloat16. Renames the protocol.")
     ] = None,
@@ -38,8 +40,12 @@ def command(
         list[str] | None,
         typer.Option("--set", help="Any other setting, e.g. rates=0.01|0.1. Renames the protocol."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cost and train nothing.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write an HTML report to this file.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,

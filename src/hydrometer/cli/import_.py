@@ -70,5 +70,5 @@ def command(
     if json:
         write(made.card.model_dump_json())
     else:
-        labels = "soft" if made.soft is not None else "hard"
-        write(f"{out}: {len(made)} images with {labels} labels; look at {sheet}")
+        kind = "soft" if made.soft is not None else "hard"
+        write(f"{out}: {len(made)} images with {kind} labels; look at {sheet}")

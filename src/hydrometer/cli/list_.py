@@ -12,7 +12,9 @@ from hydrometer.cli.options import JsonOption
 def command(
     kind: Annotated[
         str,
-        typer.Argument(help="sources, methods, protocols, metrics, students, augmentations, formats …"),
+        typer.Argument(
+            help="sources, methods, protocols, metrics, students, augmentations, formats …"
+        ),
     ],
     json: JsonOption = False,
 ) -> None:

@@ -21,7 +21,8 @@ StoreOption = Annotated[
     typer.Option(help="SQLite file that keeps every run; a run found there is not trained again."),
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="One JSON object on standard output, all else on standard error.")
+    bool,
+    typer.Option("--json", help="One JSON object on standard output, all else on standard error."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 VerboseOption = Annotated[
@@ -29,6 +30,7 @@ VerboseOption = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
 SetArgument = Annotated[
-    Path, typer.Argument(help="A compressed set (.safetensors), from compress or import.", metavar="SET")
+    Path,
+    typer.Argument(help="A compressed set (.safetensors), from compress or import.", metavar="SET"),
 ]
 DEFAULT_STORE = Path("runs.sqlite")

@@ -45,7 +45,9 @@ def show_protocol(name: str, json: bool) -> None:
     found = protocols.load(name)
     if json:
         settings = encoder.loads(digest.canonical(found.settings))
-        write(encoder.dumps({"protocol": found.name, "settings": settings, "metrics": found.metrics}))
+        write(
+            encoder.dumps({"protocol": found.name, "settings": settings, "metrics": found.metrics})
+        )
     else:
         write(protocol_story(found))
 
@@ -72,8 +74,11 @@ def show_set(path: Path, json: bool) -> None:
         ("seed", card.seed),
         ("time", text.duration(card.seconds)),
         ("labels", "soft" if loaded.soft is not None else "hard"),
-        ("bytes", f"{text.bytes(card.bytes.total)} = images {text.bytes(card.bytes.images)} + "
-                  f"labels {text.bytes(card.bytes.labels)} + teacher {text.bytes(card.bytes.teacher)}"),
+        (
+            "bytes",
+            f"{text.bytes(card.bytes.total)} = images {text.bytes(card.bytes.images)} + "
+            f"labels {text.bytes(card.bytes.labels)} + teacher {text.bytes(card.bytes.teacher)}",
+        ),
         ("rate", card.student_lr),
     ):
         if value is not None:

@@ -32,7 +32,9 @@ def _one(verdict: Verdict) -> Table:
     for arm in verdict.arms:
         found = verdict.estimates[f"accuracy:{arm.name}"]
         name = arm.name.replace("_", " ")
-        table.add_row(f"accuracy, {name}", text.estimate(found, "accuracy"), str(found.n), f"{arm.lr:g}")
+        table.add_row(
+            f"accuracy, {name}", text.estimate(found, "accuracy"), str(found.n), f"{arm.lr:g}"
+        )
     table.add_section()
     for name, found in verdict.estimates.items():
         if ":" not in name and name != "accuracy":

@@ -32,9 +32,7 @@ def pixels(images: Tensor) -> Tensor:
 
 def fit(source: Source, whiten: Spec) -> Whitening:
     """The whitening of a spec, fitted on the training images of a source."""
-    fitted: Whitening = build("whitening", whiten).fit(
-        source.train.images, source.mean, source.std
-    )
+    fitted: Whitening = build("whitening", whiten).fit(source.train.images, source.mean, source.std)
     return fitted
 
 
@@ -57,7 +55,7 @@ class Images:
         self.lens = lens
         self.ready = images.numel() * 4 <= PREPARED_BYTES
         self.images = (
-            torch.cat([lens(part) for part in images.split(1024)])
+            torch.cat([lens(part) for part in torch.split(images, 1024)])
             if self.ready and len(images)
             else images.to(lens.device)
         )

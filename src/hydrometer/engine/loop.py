@@ -64,7 +64,7 @@ class Cohort:
         self.sets = _distinct([job.data for job in jobs])
         self.images = [Images(data.images, lens) for data in self.sets]
         self.which = [next(i for i, s in enumerate(self.sets) if s is j.data) for j in jobs]
-        self.labels = self._stacked([job.data.labels for job in jobs])
+        self.labels = torch.stack([job.data.labels.to(self.device) for job in jobs])
         self.weights = self._stacked([job.data.weights for job in jobs])
         soft = self._stacked([job.data.soft for job in jobs])
         self.regime: Regime = build("labels", Spec(self.recipe.labels), soft, teachers)
@@ -100,7 +100,7 @@ class Cohort:
         widest = min(self.size, self.recipe.batch)
         keys = [seeds.key(seed, "augment") for seed in self.seeds]
         flat = seeds.uniform(keys, first, steps, widest * per_image, self.device)
-        return flat.unflatten(-1, (widest, per_image))
+        return flat.view(*flat.shape[:2], widest, per_image)
 
     def view(self, batch: Batch, draws: Tensor) -> tuple[Tensor, Target]:
         """The augmented images of a batch, and what they are taught."""
@@ -188,16 +188,28 @@ def run(
     test = hits(program, exams[1], source.test.labels, classes)
     seconds = (time.perf_counter() - start) / len(jobs)
     totals = [
-        tuple(torch.bincount(s.labels, minlength=classes).tolist()) for s in (source.val, source.test)
+        tuple(torch.bincount(s.labels, minlength=classes).tolist())
+        for s in (source.val, source.test)
     ]
     return [
-        _row(job, k, trained[:, k], losses[:, k].cpu(), val[k], test[k], totals, seconds, lens.device)
+        _row(
+            job, k, trained[:, k], losses[:, k].cpu(), val[k], test[k], totals, seconds, lens.device
+        )
         for k, job in enumerate(jobs)
     ]
 
 
-def _row(job: Job, k: int, finite: Tensor, losses: Tensor, val: Tensor, test: Tensor,
-         totals: list[tuple[int, ...]], seconds: float, device: torch.device) -> Run:
+def _row(
+    job: Job,
+    k: int,
+    finite: Tensor,
+    losses: Tensor,
+    val: Tensor,
+    test: Tensor,
+    totals: list[tuple[int, ...]],
+    seconds: float,
+    device: torch.device,
+) -> Run:
     diverged = None if finite.all() else int((~finite).nonzero()[0])
     curve = losses[: len(losses) if diverged is None else diverged]
     none = (0,) * len(totals[0])

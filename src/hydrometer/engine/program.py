@@ -62,9 +62,11 @@ class Average:
 class Solo:
     """One student, trained by ordinary autograd."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, loss: LossFn, device: torch.device) -> None:
+    def __init__(
+        self, model: nn.Module, recipe: Recipe, loss: LossFn, device: torch.device
+    ) -> None:
         self.model = model.to(device)
-        self.params = list(self.model.parameters())
+        self.params: list[Tensor] = list(self.model.parameters())
         self.loss, self.device, self.precision = loss, device, recipe.precision
         self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
         self.optimiser.start(self.params, [p.dim() > 1 for p in self.params])
@@ -88,11 +90,12 @@ class Solo:
     def logits(self, images: Tensor) -> Tensor:
         """Logits of the average if there is one, else of the last weights."""
         self.model.eval()
-        weights = dict(self.model.named_parameters())
-        if self.average is not None:
-            weights = dict(zip(weights, self.average.params, strict=True))  # type: ignore[arg-type]
+        tested = self.params if self.average is None else self.average.params
+        names = [name for name, _ in self.model.named_parameters()]
+        weights: dict[str, Tensor] = dict(zip(names, tested, strict=True))
         with reduced(self.device, self.precision):
-            return functional_call(self.model, weights, (images,)).float()[None]
+            logits: Tensor = functional_call(self.model, weights, (images,))
+        return logits.float()[None]
 
 
 class Stack:
@@ -116,12 +119,16 @@ class Stack:
         present = tuple(part for part in target if part is not None)
         layout = tuple(part is not None for part in target)
 
-        def value(params: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor,
-                  parts: tuple[Tensor, ...]) -> Tensor:
+        def value(
+            params: dict[str, Tensor],
+            buffers: dict[str, Tensor],
+            x: Tensor,
+            parts: tuple[Tensor, ...],
+        ) -> Tensor:
             filled = iter(parts)
             own = Target(*(next(filled) if there else None for there in layout))  # type: ignore[arg-type]
             with reduced(self.device, self.precision):
-                logits = functional_call(self.skeleton, (params, buffers), (x,))
+                logits: Tensor = functional_call(self.skeleton, (params, buffers), (x,))
             return objective(self.loss, logits.float(), own)
 
         state = dict(zip(self.names, self.params, strict=True))
@@ -130,7 +137,8 @@ class Stack:
         self.optimiser.step(self.params, [grads[name] for name in self.names], rate)
         if self.average is not None:
             self.average.update(self.params)
-        return values.detach()
+        losses: Tensor = values.detach()
+        return losses
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
@@ -140,6 +148,8 @@ class Stack:
 
         def forward(params: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
             with reduced(self.device, self.precision):
-                return functional_call(self.skeleton, (params, buffers), (images,))
+                logits: Tensor = functional_call(self.skeleton, (params, buffers), (images,))
+            return logits.float()
 
-        return vmap(forward)(dict(zip(self.names, tested, strict=True)), self.buffers).float()
+        every: Tensor = vmap(forward)(dict(zip(self.names, tested, strict=True)), self.buffers)
+        return every

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -60,8 +59,13 @@ def folder() -> Path:
     return Path(home).expanduser() / "teachers"
 
 
-def obtain(trial: Trial, data: CompressedSet, source: Source, lens: Lens,
-           on_step: Callable[[int], None] = lambda steps: None) -> Teacher:
+def obtain(
+    trial: Trial,
+    data: CompressedSet,
+    source: Source,
+    lens: Lens,
+    on_step: Callable[[int], None] = lambda steps: None,
+) -> Teacher:
     """The teacher of a trial, from the cache or trained now; refused when it is near chance on `val`."""
     name = digest.of_trial(trial)
     path = folder() / f"{name}.safetensors"
@@ -106,8 +110,14 @@ def check(teacher: Teacher, source: Source) -> None:
         )
 
 
-def _train(trial: Trial, data: CompressedSet, source: Source, lens: Lens, path: Path,
-           on_step: Callable[[int], None]) -> None:
+def _train(
+    trial: Trial,
+    data: CompressedSet,
+    source: Source,
+    lens: Lens,
+    path: Path,
+    on_step: Callable[[int], None],
+) -> None:
     start = time.perf_counter()
     program, losses = train(Cohort([Job(trial, data)], source, lens, ()), on_step)
     if not isinstance(program, Solo) or not torch.isfinite(losses).all():
@@ -137,6 +147,8 @@ def recipe_of(name: str) -> Recipe:
     path = folder() / f"{name}.safetensors"
     try:
         with safe_open(str(path), framework="pt") as file:
-            return digest.recipe_from(TeacherCard.model_validate_json(file.metadata()["card"]).recipe)
+            return digest.recipe_from(
+                TeacherCard.model_validate_json(file.metadata()["card"]).recipe
+            )
     except FileNotFoundError:
         raise HydrometerError(f"no teacher {name} under {folder()}; train it again") from None

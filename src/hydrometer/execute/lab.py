@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hydrometer import digest
-from hydrometer.engine import teachers
+from hydrometer.engine.teachers import Teacher, obtain, recall, recipe_of
 from hydrometer.engine.data import Images, Lens
 from hydrometer.types import CompressedSet, Source, Spec, Trial
 
@@ -20,7 +20,7 @@ class Lab:
         self.source, self.device = source, device
         self._lenses: dict[str, Lens] = {}
         self._exams: dict[str, tuple[Images, Images]] = {}
-        self._teachers: dict[str, teachers.Teacher] = {}
+        self._teachers: dict[str, Teacher] = {}
 
     def lens(self, whiten: Spec | None) -> Lens:
         """The view of images that a recipe's whitening gives."""
@@ -42,20 +42,20 @@ class Lab:
 
     def teach(
         self, trial: Trial, data: CompressedSet, on_step: Callable[[int], None] = lambda steps: None
-    ) -> teachers.Teacher:
+    ) -> Teacher:
         """Train, or recall from the cache, the teacher of a trial."""
         name = digest.of_trial(trial)
         if name not in self._teachers:
             lens = self.lens(trial.recipe.whiten)
-            self._teachers[name] = teachers.obtain(trial, data, self.source, lens, on_step)
+            self._teachers[name] = obtain(trial, data, self.source, lens, on_step)
         return self._teachers[name]
 
     def teachers(self, names: Sequence[str], student: Lens) -> list[Callable[[Tensor], Tensor]]:
         """Known teachers by digest, as functions of what the student sees."""
         return [self._recalled(name).seen_through(student) for name in names]
 
-    def _recalled(self, name: str) -> teachers.Teacher:
+    def _recalled(self, name: str) -> Teacher:
         if name not in self._teachers:
-            whiten = teachers.recipe_of(name).whiten
-            self._teachers[name] = teachers.recall(name, self.source, self.lens(whiten))
+            whiten = recipe_of(name).whiten
+            self._teachers[name] = recall(name, self.source, self.lens(whiten))
         return self._teachers[name]

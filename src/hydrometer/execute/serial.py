@@ -36,9 +36,9 @@ def execute(jobs: Sequence[Job], lab: Lab, store: Store, observer: Observer) -> 
         mine = {k: j for k, j in pending.items() if store.claim(k, owner, LEASE_SECONDS)}
         try:
             for cohort in cohorts(list(mine.values()), lab):
-                for run in _train(cohort, lab, observer):
-                    store.add(run)
-                    observer.finished(run)
+                for trained in _train(cohort, lab, observer):
+                    store.add(trained)
+                    observer.finished(trained)
         finally:
             for key in mine:
                 store.release(key, owner)

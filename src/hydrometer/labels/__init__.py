@@ -6,10 +6,10 @@ belong to the unmixed image, so that the partner's logits must be mixed in as it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Regime(Protocol):
@@ -21,11 +21,5 @@ class Regime(Protocol):
         """Logits (k, b, classes) for set rows (k, b) seen as augmented images (k, b, c, h, w)."""
 
 
-class View(Protocol):
-    """A network that takes a student's whitened images, whatever whitening it was trained with."""
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Logits (n, classes) of images (n, c, h, w)."""
-
-
-Teachers = Sequence[View] | Sequence[nn.Module]
+Teachers = Sequence[Callable[[Tensor], Tensor]]
+"""Functions from a student's whitened images (n, c, h, w) to logits (n, classes)."""

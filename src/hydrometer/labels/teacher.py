@@ -26,4 +26,4 @@ class Teacher:
         """One forward of each teacher over the whole cohort's batch."""
         flat = images.flatten(0, 1)
         logits = torch.stack([t(flat).float() for t in self.teachers]).mean(0)
-        return logits.unflatten(0, images.shape[:2])
+        return logits.view(*images.shape[:2], -1)

@@ -39,7 +39,7 @@ def bytes_per_image(source: Source) -> int:
 
 
 def _shares(exact: np.ndarray, total: int) -> np.ndarray:
-    floor = np.floor(exact).astype(int)
+    floor: np.ndarray = np.floor(exact).astype(int)
     order = np.argsort(-(exact - floor), kind="stable")
     floor[order[: total - floor.sum()]] += 1
     return floor

@@ -32,7 +32,9 @@ def embed(source: Source, features: str) -> tuple[Tensor, float]:
     lab = Lab(source, default_device())
     if features == "pixels":
         lens = lab.lens(None)
-        return torch.cat([lens(x).flatten(1) for x in source.train.images.split(1024)]).cpu(), 0.0
+        return torch.cat(
+            [lens(x).flatten(1) for x in torch.split(source.train.images, 1024)]
+        ).cpu(), 0.0
     if features != "network":
         raise HydrometerError(f"features {features!r} are unknown; known: network, pixels")
     data = whole(source)
@@ -40,6 +42,6 @@ def embed(source: Source, features: str) -> tuple[Tensor, float]:
     size = max(16, 2**18 // (source.shape[1] * source.shape[2]))
     found = [
         students.features(teacher.model, teacher.lens(part))[0].flatten(1).cpu()
-        for part in source.train.images.split(size)
+        for part in torch.split(source.train.images, size)
     ]
     return torch.cat(found), teacher.card.seconds

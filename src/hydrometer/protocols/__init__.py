@@ -22,7 +22,6 @@ from hydrometer.types import (
     Labels,
     Precision,
     Recipe,
-    Scalar,
     Source,
     Spec,
 )
@@ -110,9 +109,7 @@ class Protocol:
             said.append(f"{name}={text}")
         if settings == self.settings:
             return self
-        return dataclasses.replace(
-            self, name=f"{self.name}{{{','.join(said)}}}", settings=settings
-        )
+        return dataclasses.replace(self, name=f"{self.name}{{{','.join(said)}}}", settings=settings)
 
 
 def release(
@@ -234,9 +231,14 @@ def _latest(base: str) -> str:
 T = TypeVar("T", Settings, Full)
 
 _PLAIN: dict[str, Callable[[str], object]] = {
-    "epochs": int, "batch": int, "seeds": int, "average": float,
+    "epochs": int,
+    "batch": int,
+    "seeds": int,
+    "average": float,
     "student": students.spec,
-    "optimiser": registry.parse, "schedule": registry.parse, "loss": registry.parse,
+    "optimiser": registry.parse,
+    "schedule": registry.parse,
+    "loss": registry.parse,
     "whiten": registry.parse,
     "precision": str,
     "rates": lambda text: tuple(float(part) for part in text.split("|")),
@@ -249,7 +251,7 @@ def _changed(settings: Settings, name: str, text: str) -> Settings:
     outer, dot, inner = name.partition(".")
     if dot and outer in ("full", "teacher") and getattr(settings, outer) is not None:
         part = _changed_field(getattr(settings, outer), inner, text, name)
-        return dataclasses.replace(settings, **{outer: part})  # type: ignore[arg-type]
+        return dataclasses.replace(settings, **{outer: part})
     return _changed_field(settings, name, text, name)
 
 
@@ -262,11 +264,11 @@ def _changed_field(holder: T, field: str, text: str, shown: str) -> T:
     except ValueError:
         raise HydrometerError(f"setting {shown}={text!r} is not of the right kind") from None
     _check(shown, value)
-    return dataclasses.replace(holder, **{field: value})
+    return dataclasses.replace(holder, **{field: value})  # type: ignore[arg-type]
 
 
 def _check(name: str, value: object) -> None:
-    low: Scalar = 1 if isinstance(value, int) else 0
+    low = 1 if isinstance(value, int) else 0
     if isinstance(value, int | float) and not value >= low:
         raise HydrometerError(f"setting {name}={value} is out of range: at least {low}")
     if name.endswith("precision") and value not in ("float32", "bfloat16"):

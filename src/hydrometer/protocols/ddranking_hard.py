@@ -27,7 +27,6 @@ from hydrometer.protocols import (
 from hydrometer.types import Arm
 
 
-
 def arms(case: Case, settings: Settings) -> list[Arm]:
     """Subject and random real images with hard labels, and the full data."""
     base, seeds = recipe(settings, case.source), seeds_of(settings)

@@ -30,7 +30,6 @@ from hydrometer.protocols import (
 from hydrometer.types import Arm
 
 
-
 def arms(case: Case, settings: Settings) -> list[Arm]:
     """Subject with its soft and with hard labels, random images with the teacher's, full data."""
     base, seeds, rates = recipe(settings, case.source), seeds_of(settings), settings.rates

@@ -25,12 +25,14 @@ def protocol(name: str) -> str:
 
 def metric(name: str) -> str:
     """A metric in one sentence, its unit, and which direction is better."""
-    base = registry.parse(name).name
+    base = text.base_of(name)
     if base not in registry.names("metric"):
         return "A metric that is not known to this installation."
     found = metrics.find(base)
     story = inspect.getdoc(inspect.getmodule(found.function)) or inspect.getdoc(found.function)
-    unit = {"%": "In percent", "points": "In percentage points"}.get(text.unit_of(name), "Times 100")
+    unit = {"%": "In percent", "points": "In percentage points"}.get(
+        text.unit_of(name), "Times 100"
+    )
     direction = "higher" if found.higher_is_better else "lower"
     return f"{_sentence((story or base).splitlines()[0])} {unit}; {direction} is better."
 
@@ -45,7 +47,7 @@ def _settings(settings: Settings) -> str:
         f"schedule {settings.schedule}",
         f"rate {_rates(settings.rates)}",
         f"augmentation {' then '.join(map(str, settings.augment)) or 'none'}",
-        f"loss of soft labels {settings.loss}" if settings.teacher else "",
+        f"loss of soft labels {settings.loss}" if settings.loss.name != "cross-entropy" else "",
         f"whitening {settings.whiten}" if settings.whiten else "",
         f"weight average {settings.average:g}" if settings.average else "",
         _seeds(settings.seeds),

@@ -6,7 +6,6 @@ module returns; scores in [0, 1] are shown times 100 as well.
 
 from __future__ import annotations
 
-import builtins
 import re
 from dataclasses import dataclass
 
@@ -82,7 +81,12 @@ def estimate(found: Estimate, metric: str) -> str:
 
 def unit_of(metric: str) -> str:
     """What a metric's rendered value counts: `%`, `points`, or nothing for a score times 100."""
-    return _UNITS.get(re.split(r"[:(]", metric)[0], "")
+    return _UNITS.get(base_of(metric), "")
+
+
+def base_of(metric: str) -> str:
+    """The registered name in an estimate's name, such as `lrs` for `lrs(w=0.3)`."""
+    return re.split(r"[:(]", metric)[0]
 
 
 def bytes(n: int) -> str:
@@ -103,7 +107,8 @@ def read_bytes(text: str) -> int:
     if match is None or (match[3] and not match[2]):
         raise HydrometerError(f"cannot read size {text!r}; write a size such as 200kB or 64KiB")
     base = 1024 if match[3] else 1000
-    size = round(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
+    power = " KMGT".index(match[2].upper() or " ")
+    size = round(float(match[1]) * float(base) ** power)
     if size < 1:
         raise HydrometerError(f"size {text!r} is less than one byte; write one such as 200kB")
     return size
@@ -134,11 +139,11 @@ def budget(stored: str) -> str:
     kind, _, value = stored.partition("=")
     try:
         if kind == "ipc":
-            return f"{builtins.int(value):,} per class"
+            return f"{int(value):,} per class"
         if kind == "images":
-            return f"{builtins.int(value):,} images"
+            return f"{int(value):,} images"
         if kind == "bytes":
-            return bytes(builtins.int(value))
+            return bytes(int(value))
         if kind == "fraction":
             return f"{100 * float(value):.3g} % of train"
     except ValueError:
@@ -223,6 +228,6 @@ def _heading(name: str) -> str:
     kind, colon, of = name.partition(":")
     if colon:
         return arm(of)
-    base = registry.parse(kind).name
+    base = base_of(kind)
     known = base in registry.names("metric")
     return metrics.find(base).title + kind[len(base) :] if known else name.upper()

@@ -26,7 +26,7 @@ class Sgd:
         self.velocity = [torch.zeros_like(p) for p in params]
 
     def step(self, params: Sequence[Tensor], grads: Sequence[Tensor], rate: Rate) -> None:
-        """v <- momentum v + (g + weight_decay p); p <- p - rate v."""
+        """V <- momentum v + (g + weight_decay p); p <- p - rate v."""
         push = list(torch._foreach_add(list(grads), list(params), alpha=self.weight_decay))
         torch._foreach_mul_(self.velocity, self.momentum)
         torch._foreach_add_(self.velocity, push)

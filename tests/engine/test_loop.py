@@ -1,0 +1,176 @@
+import dataclasses
+
+import pytest
+import tiny
+import torch
+
+from hydrometer.engine import loop
+from hydrometer.engine.program import Solo, Stack
+from hydrometer.types import Spec
+
+SOURCE = tiny.source()
+LENS, EXAMS = tiny.lens_and_exams(SOURCE)
+CUTMIX = (Spec("dsa"), Spec("cutmix"))
+
+
+def trained(jobs):
+    return loop.train(loop.Cohort(jobs, SOURCE, LENS, ()))
+
+
+def run_all(jobs):
+    return loop.run(jobs, SOURCE, LENS, EXAMS)
+
+
+def test_a_student_learns_and_its_row_says_so():
+    (run,) = run_all([tiny.job(SOURCE, epochs=30)])
+    assert run.status == "done"
+    assert run.test_accuracy > 0.9
+    assert run.losses[-1] < run.losses[0] / 2
+    assert run.steps == 30 * 2
+    assert run.test_totals == (10, 10, 10)
+    assert len(run.losses) <= loop.CURVE
+
+
+def test_golden_losses():
+    """The first losses of a tiny recipe, so that a silent change of draws or maths is seen.
+
+    Tolerance: 1e-4 relative, which covers the rounding differences between processors.
+    """
+    _, losses = trained([tiny.job(SOURCE, augment=CUTMIX)])
+    assert losses[[0, 5, -1], 0].tolist() == pytest.approx(GOLDEN, rel=1e-4)
+
+
+GOLDEN = [1.120051, 0.895611, 0.683249]
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+@pytest.mark.parametrize("augment", [(), CUTMIX])
+def test_a_cohort_is_invisible_in_the_results(norm, augment):
+    """Alone, in a stack of three, in another order: the same losses and weights to rounding."""
+    student = Spec("convnet", (("depth", 2), ("norm", norm), ("width", 8)))
+    jobs = [
+        tiny.job(SOURCE, seed=s, lr=lr, student=student, augment=augment)
+        for s, lr in ((0, 0.05), (1, 0.01), (2, 0.02))
+    ]
+    together, stacked = trained(jobs)
+    _, reversed_ = trained(jobs[::-1])
+    assert isinstance(together, Stack)
+    for k, job in enumerate(jobs):
+        alone, losses = trained([job])
+        assert isinstance(alone, Solo)
+        torch.testing.assert_close(losses[:, 0], stacked[:, k], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(reversed_[:, 2 - k], stacked[:, k], rtol=1e-3, atol=1e-4)
+        images = EXAMS[1].images
+        torch.testing.assert_close(
+            alone.logits(images)[0], together.logits(images)[k], rtol=5e-3, atol=5e-3
+        )
+
+
+def test_students_of_one_cohort_may_have_sets_of_their_own():
+    jobs = [tiny.job(SOURCE, seed=0), tiny.job(SOURCE, seed=0, rows=range(1, 60, 4))]
+    _, stacked = trained(jobs)
+    for k, job in enumerate(jobs):
+        torch.testing.assert_close(trained([job])[1][:, 0], stacked[:, k], rtol=1e-3, atol=1e-4)
+
+
+def test_a_diverged_student_is_recorded_and_the_others_go_on():
+    jobs = [tiny.job(SOURCE, lr=0.05), tiny.job(SOURCE, lr=1e30)]
+    good, bad = run_all(jobs)
+    assert bad.status == "diverged"
+    assert bad.diverged_step is not None
+    assert 0 < bad.diverged_step < 5
+    assert sum(bad.test_hits) == 0
+    assert good.status == "done"
+    assert good.test_hits == run_all([jobs[0]])[0].test_hits
+
+
+def test_a_student_alone_that_diverges_stops_early():
+    (run,) = run_all([tiny.job(SOURCE, lr=1e30, epochs=500)])
+    assert run.status == "diverged"
+    assert run.steps <= loop.CHUNK
+
+
+def test_training_leaves_global_randomness_alone():
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    run_all([tiny.job(SOURCE, augment=CUTMIX)])
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_same_trial_gives_the_same_row():
+    first, second = (run_all([tiny.job(SOURCE, augment=CUTMIX)])[0] for _ in range(2))
+    keep = {"seconds"}
+    assert first.model_dump(exclude=keep) == second.model_dump(exclude=keep)
+
+
+def test_weights_of_a_set_count():
+    """A weight of zero is the same as not having the image, batch by batch."""
+    job = tiny.job(SOURCE, batch=64)
+    keep = torch.arange(len(job.data)) < 9
+    weighted = dataclasses.replace(job.data, weights=keep.float())
+    fewer = dataclasses.replace(
+        job.data, images=job.data.images[keep], labels=job.data.labels[keep]
+    )
+    _, a = trained([dataclasses.replace(job, data=weighted)])
+    _, b = trained([dataclasses.replace(job, data=fewer)])
+    torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_given_labels_that_say_the_class_train_like_hard_ones():
+    job = tiny.job(SOURCE)
+    soft = 50.0 * torch.nn.functional.one_hot(job.data.labels, 3).float()
+    given = dataclasses.replace(job.trial.recipe, labels="given", loss=Spec("soft-cross-entropy"))
+    taught = loop.Job(
+        dataclasses.replace(job.trial, recipe=given), dataclasses.replace(job.data, soft=soft)
+    )
+    torch.testing.assert_close(trained([taught])[1], trained([job])[1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_teacher_sees_the_views_the_student_sees():
+    """A teacher equal to a fixed linear map is asked about exactly the augmented batch."""
+    asked = []
+
+    def teacher(images):
+        asked.append(images)
+        return images.flatten(1)[:, :3]
+
+    job = tiny.job(SOURCE, labels="teacher", loss=Spec("kl"), teacher=("x",), augment=CUTMIX)
+    cohort = loop.Cohort([job], SOURCE, LENS, [teacher])
+    batch = next(cohort.batches())
+    images, target = cohort.view(batch, cohort.draws(0, 1)[:, 0])
+    assert torch.equal(asked[0], images[0])
+    assert torch.equal(target.soft, target.partner_soft)
+    assert torch.equal(target.soft[0], images[0].flatten(1)[:, :3])
+
+
+def test_weight_averaging_tests_the_average():
+    plain, averaged = tiny.job(SOURCE, lr=0.1), tiny.job(SOURCE, lr=0.1, average=0.99)
+    (a, la), (b, lb) = trained([plain]), trained([averaged])
+    assert torch.equal(la, lb)
+    images = EXAMS[1].images
+    assert not torch.allclose(a.logits(images), b.logits(images))
+
+
+@pytest.mark.parametrize(
+    ("size", "batch", "expected"), [(10, 4, [4, 4, 2]), (9, 4, [4, 4]), (1, 4, [1]), (3, 8, [3])]
+)
+def test_batches_cover_an_epoch(size, batch, expected):
+    assert [cut.stop - cut.start for cut in loop._cuts(size, batch)] == expected
+
+
+def test_every_epoch_visits_every_image_once():
+    cohort = loop.Cohort([tiny.job(SOURCE, seed=s) for s in (0, 1)], SOURCE, LENS, ())
+    batches = list(cohort.batches())
+    first = torch.cat([b.rows for b in batches if b.progress.epoch == 0], 1)
+    second = torch.cat([b.rows for b in batches if b.progress.epoch == 1], 1)
+    for rows in (first[0], first[1], second[0]):
+        assert rows.sort().values.tolist() == list(range(15))
+    assert not torch.equal(first[0], second[0])
+    assert not torch.equal(first[0], first[1])
+
+
+def test_hits_count_per_class():
+    program, _ = trained([tiny.job(SOURCE, epochs=2)])
+    found = loop.hits(program, EXAMS[1], SOURCE.test.labels, 3)
+    right = program.logits(EXAMS[1].images)[0].argmax(-1) == SOURCE.test.labels
+    assert found[0].tolist() == [int(right[SOURCE.test.labels == c].sum()) for c in range(3)]

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from hydrometer.engine.schedules import Progress
+from hydrometer.registry import build, parse
+
+
+def factors(spec, epochs):
+    schedule = build("schedule", parse(spec))
+    return [schedule(Progress(e, epochs, e, epochs)) for e in range(epochs)]
+
+
+def test_step_drops_once_half_way():
+    assert factors("step(every=0.5,gamma=0.1)", 10) == pytest.approx([1.0] * 5 + [0.1] * 5)
+
+
+def test_cosine_is_torchs_for_zeta_one():
+    param = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([param], lr=1.0)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=12)
+    expected = []
+    for _ in range(12):
+        expected.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        reference.step()
+    assert factors("cosine(zeta=1.0)", 12) == pytest.approx(expected)
+
+
+def test_cosine_with_zeta_two_ends_at_half():
+    assert factors("cosine(zeta=2.0)", 1000)[-1] == pytest.approx(0.5, abs=2e-3)
+
+
+def test_triangle_rises_then_falls_to_nothing():
+    got = factors("triangle(warmup=0.2)", 100)
+    assert max(got) == pytest.approx(1, abs=0.06)
+    assert got.index(max(got)) in (19, 20)
+    assert got[-1] < 0.02
+    assert all(v > 0 for v in got)
+
+
+def test_constant_is_constant():
+    assert set(factors("constant", 5)) == {1.0}
