@@ -11,25 +11,24 @@ OWN_ROW = torch.arange(6.0).view(1, 6, 1, 1, 1)
 
 
 @pytest.mark.parametrize("per_batch", [False, True])
-@pytest.mark.parametrize("size", [8, 9, 32])
+@pytest.mark.parametrize(("h", "w"), [(8, 8), (9, 9), (32, 32), (12, 20)])
 @pytest.mark.parametrize("alpha", [1.0, 0.5])
-def test_cutmix_agrees_with_the_released_formula(alpha, size, per_batch, draws):
-    images, u = draws(1, 2, 6, 3, size, size), draws(2, 2, 6, 4)
+def test_cutmix_agrees_with_the_released_formula(alpha, h, w, per_batch, draws):
+    images, u = draws(1, 2, 6, 3, h, w), draws(2, 2, 6, 4)
     result = CutMix(alpha, per_batch)(images, u)
     for k in range(2):
         order = np.argsort(u[k, :, 3].numpy())
         for b in range(6):
             drawn = u[k, 0 if per_batch else b]
-            side = int(size * np.sqrt(1 - symmetric_beta(drawn[:1], alpha).item()))
-            y, x = (int(v * size) for v in drawn[1:3].tolist())
-            y1, y2, x1, x2 = np.clip(
-                [y - side // 2, y + side // 2, x - side // 2, x + side // 2], 0, size
-            )
+            side = np.sqrt(1 - symmetric_beta(drawn[:1], alpha).item())
+            y, x = int(drawn[1].item() * h), int(drawn[2].item() * w)
+            y1, y2 = np.clip([y - int(side * h) // 2, y + int(side * h) // 2], 0, h)
+            x1, x2 = np.clip([x - int(side * w) // 2, x + int(side * w) // 2], 0, w)
             expected = images[k, b].clone()
             expected[:, y1:y2, x1:x2] = images[k, order[b], :, y1:y2, x1:x2]
             assert torch.equal(result.images[k, b], expected)
             assert result.partner[k, b] == order[b]
-            assert result.share[k, b].item() == pytest.approx(1 - (y2 - y1) * (x2 - x1) / size**2)
+            assert result.share[k, b].item() == pytest.approx(1 - (y2 - y1) * (x2 - x1) / (h * w))
 
 
 def test_cutmix_shares_count_pixels(draws):

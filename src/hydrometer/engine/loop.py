@@ -31,6 +31,7 @@ CURVE = 100
 """Points kept of a loss curve."""
 
 OnStep = Callable[[int], None]
+OnEpoch = Callable[[int, Program], None]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Batch:
 
     rows: Tensor
     progress: Progress
+    closes_epoch: bool
 
 
 class Cohort:
@@ -92,7 +94,11 @@ class Cohort:
             order = seeds.uniform(keys, epoch, 1, self.size, self.device)[:, 0].argsort(-1)
             for position, rows in enumerate(cuts):
                 step = epoch * len(cuts) + position
-                yield Batch(order[:, rows], Progress(epoch, recipe.epochs, step, total))
+                yield Batch(
+                    order[:, rows],
+                    Progress(epoch, recipe.epochs, step, total),
+                    position == len(cuts) - 1,
+                )
 
     def draws(self, first: int, steps: int) -> Tensor:
         """Augmentation draws of some steps, (k, steps, b, draws)."""
@@ -131,11 +137,15 @@ class Cohort:
         return torch.stack([t.to(self.device) for t in tensors if t is not None])
 
 
-def train(cohort: Cohort, on_step: OnStep = lambda steps: None) -> tuple[Program, Tensor]:
+def train(
+    cohort: Cohort,
+    on_step: OnStep = lambda steps: None,
+    on_epoch: OnEpoch = lambda epoch, program: None,
+) -> tuple[Program, Tensor]:
     """Train a cohort; returns its students and all losses (steps, k), non-finite where diverged.
 
     A student that diverges goes on alone in its slot without touching the others; when all of them
-    have diverged the run stops.
+    have diverged the run stops. `on_epoch` is called after the last step of every epoch.
     """
     program = cohort.program()
     history: list[Tensor] = []
@@ -150,6 +160,8 @@ def train(cohort: Cohort, on_step: OnStep = lambda steps: None) -> tuple[Program
                 images, target = cohort.view(batch, draws[:, i])
                 losses.append(program.step(images, target, cohort.rate(batch.progress)))
                 on_step(1)
+                if batch.closes_epoch:
+                    on_epoch(batch.progress.epoch, program)
             history.append(torch.stack(losses))
             done += len(chunk)
             if not torch.isfinite(history[-1][-1]).any():

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from hydrometer import digest
-from hydrometer.engine.teachers import Teacher, obtain, recall, recipe_of
 from hydrometer.engine.data import Images, Lens
+from hydrometer.engine.teachers import Teacher, obtain, recall, recipe_of
 from hydrometer.types import CompressedSet, Source, Spec, Trial
 
 

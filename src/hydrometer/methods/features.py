@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -24,24 +26,39 @@ def observer_recipe(source: Source) -> Recipe:
     )
 
 
-def embed(source: Source, features: str) -> tuple[Tensor, float]:
-    """Features (n, d) float32 of `train`, and the seconds of training the network behind them.
+@dataclass(frozen=True)
+class Observed:
+    """What a briefly trained network makes of `train`: features (n, d), logits (n, k), and its cost.
 
-    The network is cached; its training time is charged to every method that uses it all the same.
+    `seconds` is the network's training time, charged to every method that uses it though it is cached.
     """
+
+    features: Tensor
+    logits: Tensor
+    seconds: float
+
+
+def observe(source: Source, seed: int = 0) -> Observed:
+    """Features of the last layer's input, and logits, of the network of `observer_recipe`."""
     lab = Lab(source, default_device())
-    if features == "pixels":
-        lens = lab.lens(None)
-        return torch.cat(
-            [lens(x).flatten(1) for x in torch.split(source.train.images, 1024)]
-        ).cpu(), 0.0
-    if features != "network":
-        raise HydrometerError(f"features {features!r} are unknown; known: network, pixels")
     data = whole(source)
-    teacher = lab.teach(Trial(data.digest, source.digest, observer_recipe(source), 0), data)
+    teacher = lab.teach(Trial(data.digest, source.digest, observer_recipe(source), seed), data)
     size = max(16, 2**18 // (source.shape[1] * source.shape[2]))
     found = [
-        students.features(teacher.model, teacher.lens(part))[0].flatten(1).cpu()
+        students.features(teacher.model, teacher.lens(part))
         for part in torch.split(source.train.images, size)
     ]
-    return torch.cat(found), teacher.card.seconds
+    features = torch.cat([f.flatten(1).cpu() for f, _ in found])
+    return Observed(features, torch.cat([z.cpu() for _, z in found]), teacher.card.seconds)
+
+
+def embed(source: Source, features: str) -> tuple[Tensor, float]:
+    """Features (n, d) float32 of `train` by name, and the seconds of training behind them."""
+    if features == "network":
+        seen = observe(source)
+        return seen.features, seen.seconds
+    if features != "pixels":
+        raise HydrometerError(f"features {features!r} are unknown; known: network, pixels")
+    lens = Lab(source, default_device()).lens(None)
+    parts = torch.split(source.train.images, 1024)
+    return torch.cat([lens(part).flatten(1) for part in parts]).cpu(), 0.0

@@ -87,29 +87,34 @@ class Case:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A named procedure: settings, the arms it trains and the metrics it reports."""
+    """A released procedure: settings, the arms it trains and the metrics it reports.
 
-    name: str
+    `released` are the settings the plain name stands for; where `settings` differ, the name says so.
+    """
+
+    base: str
     about: str
+    released: Settings
     settings: Settings
     metrics: tuple[str, ...]
     build: Callable[[Case, Settings], list[Arm]]
+
+    @property
+    def name(self) -> str:
+        """`name@version`, with every changed setting in braces; reads back through `load`."""
+        changes = [f"{k}={v}" for k, v in _differences(self.released, self.settings)]
+        return self.base + (f"{{{','.join(changes)}}}" if changes else "")
 
     def arms(self, case: Case) -> list[Arm]:
         """The arms of trials for a case, in the order they are best trained."""
         return self.build(case, self.settings)
 
     def changed(self, changes: dict[str, str]) -> Protocol:
-        """The protocol with settings given as text, renamed to say so; unknown ones are an error."""
-        if not changes:
-            return self
-        settings, said = self.settings, []
-        for name, text in sorted(changes.items()):
+        """The protocol with settings given as text; an unknown or impossible one is an error."""
+        settings = self.settings
+        for name, text in changes.items():
             settings = _changed(settings, name, text)
-            said.append(f"{name}={text}")
-        if settings == self.settings:
-            return self
-        return dataclasses.replace(self, name=f"{self.name}{{{','.join(said)}}}", settings=settings)
+        return dataclasses.replace(self, settings=settings)
 
 
 def release(
@@ -121,7 +126,8 @@ def release(
     build: Callable[[Case, Settings], list[Arm]],
 ) -> Protocol:
     """Register a protocol under `name@version`."""
-    return registry.register("protocol", name)(Protocol(name, about, settings, metrics, build))
+    protocol = Protocol(name, about, settings, settings, metrics, build)
+    return registry.register("protocol", name)(protocol)
 
 
 def load(name: str) -> Protocol:
@@ -265,6 +271,24 @@ def _changed_field(holder: T, field: str, text: str, shown: str) -> T:
         raise HydrometerError(f"setting {shown}={text!r} is not of the right kind") from None
     _check(shown, value)
     return dataclasses.replace(holder, **{field: value})  # type: ignore[arg-type]
+
+
+def _differences(released: Settings | Full, settings: Settings | Full) -> list[tuple[str, str]]:
+    """Fields that differ, with the new value as text that `_changed` reads, in order of name."""
+    found = []
+    for field in sorted(f.name for f in dataclasses.fields(released)):
+        old, new = getattr(released, field), getattr(settings, field)
+        if isinstance(old, Full) and isinstance(new, Full):
+            found += [(f"{field}.{k}", v) for k, v in _differences(old, new)]
+        elif old != new:
+            found.append((field, _text(new)))
+    return found
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return "|".join(map(_text, value)) or "none"
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _check(name: str, value: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from hydrometer import metrics, protocols, registry
-from hydrometer.protocols import Full, Settings
+from hydrometer.protocols import Full, Protocol, Settings
 from hydrometer.report import text
 from hydrometer.types import HydrometerError
 
@@ -16,7 +16,7 @@ def protocol(name: str) -> str:
         found = protocols.load(name)
     except HydrometerError:
         return "The settings of this protocol are not known to this installation."
-    parts = [_sentence(found.about), _settings(found.settings)]
+    parts = [f"{found.name}: {_about(found)}.", _settings(found.settings)]
     for role, how in (("full data", found.settings.full), ("teacher", found.settings.teacher)):
         if how is not None:
             parts.append(_full(role, how))
@@ -35,6 +35,12 @@ def metric(name: str) -> str:
     )
     direction = "higher" if found.higher_is_better else "lower"
     return f"{_sentence((story or base).splitlines()[0])} {unit}; {direction} is better."
+
+
+def _about(found: Protocol) -> str:
+    """What a protocol says of itself, which no longer holds once a setting is changed."""
+    released, changed, _ = found.name.partition("{")
+    return f"a changed {released}, not to be compared with it" if changed else found.about
 
 
 def _settings(settings: Settings) -> str:

@@ -90,7 +90,7 @@ def _draw_arm(
             means.append((y, found))
     look = {"color": _colour(name), "symbol": _SYMBOLS[position % len(_SYMBOLS)]}
     figure.add_scatter(
-        x=xs, y=ys, mode="markers", marker={**look, "size": 7, "opacity": 0.3},
+        x=xs, y=ys, mode="markers", marker={**look, "size": 7, "opacity": 0.4},
         legendgroup=name, showlegend=False, hovertemplate="one seed: %{x:.1f} %<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -223,6 +224,7 @@ def _facts(verdict: Verdict, compressed: CompressedSet | None) -> tuple[tuple[st
     }
     stored = " + ".join(f"{name} {text.bytes(n)}" for name, n in parts.items() if n)
     facts = {
+        "Method": card.method,
         "Source": f"{card.source}, {len(card.classes):,} classes ({card.source_digest})",
         "Budget": text.budget(card.budget),
         "Seed": "none" if card.seed is None else str(card.seed),
@@ -302,13 +304,21 @@ def _anchor(verdict: Verdict) -> str:
 
 
 def _templates() -> Templates:
-    return Templates(
+    templates = Templates(
         loader=PackageLoader("hydrometer.report", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["unbroken"] = _unbroken
+    return templates
+
+
+def _unbroken(sentence: str) -> str:
+    """The sentence with every percent sign tied to its number, and every interval in one piece."""
+    tied = re.sub(r"\[[^\]]*\]", lambda m: m[0].replace(" ", "\N{NO-BREAK SPACE}"), sentence)
+    return tied.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 @cache

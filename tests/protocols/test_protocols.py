@@ -1,0 +1,112 @@
+import pytest
+import tiny
+
+from hydrometer import digest, protocols, registry
+from hydrometer.protocols import Case
+from hydrometer.types import HydrometerError
+
+RELEASED = {
+    "as-datm@1": "a8747b13d62f7a7077ae",
+    "as-dc@1": "eab7823969f01c2298ca",
+    "ddranking-aug-quick@1": "10f332d5fbe463736b50",
+    "ddranking-aug@1": "901777c49db4a4745451",
+    "ddranking-hard-quick@1": "e8850757ba3c19a1ab9a",
+    "ddranking-hard@1": "12eafca20125c260e6c1",
+    "ddranking-soft-quick@1": "8ccabd659f9eb2cd15db",
+    "ddranking-soft@1": "fde623dbc95e38a844a4",
+}
+SOURCE = tiny.source()
+
+
+def case():
+    return Case(tiny.job(SOURCE).data, SOURCE, ())
+
+
+@pytest.mark.parametrize("name", registry.names("protocol"))
+def test_released_protocols_never_change(name):
+    """Mend by releasing a new version, not by editing this table."""
+    assert digest.of(protocols.load(name).settings) == RELEASED[name]
+
+
+def test_arms_share_seeds_and_draws_and_differ_in_rates_only_by_the_grid():
+    protocol = protocols.load("ddranking-hard@1")
+    subject, random, full = protocol.arms(case())
+    assert subject.seeds == random.seeds == (0, 1, 2, 3, 4)
+    assert subject.rates == random.rates == protocols.RATES
+    assert len({s.digest for s in random.sets}) == 5
+    again = protocol.arms(case())[1]
+    assert [s.digest for s in random.sets] == [s.digest for s in again.sets]
+    assert len(full.rates) == 1
+    assert len(full.sets[0]) == len(SOURCE.train)
+
+
+def test_random_sets_match_the_subject_class_by_class():
+    given = case()
+    counts = given.subject.labels.bincount(minlength=3)
+    for drawn in protocols.random_sets(given, protocols.load("as-dc@1").settings):
+        assert drawn.labels.bincount(minlength=3).equal(counts)
+
+
+def test_a_changed_setting_shows_in_the_name_and_reads_back():
+    changed = protocols.load("ddranking-hard@1").changed({"epochs": "100", "seeds": "3"})
+    assert changed.name == "ddranking-hard@1{epochs=100,seeds=3}"
+    assert protocols.load(changed.name) == changed
+    assert changed.settings.epochs == 100
+
+
+def test_two_ways_to_change_the_same_thing_get_one_name():
+    once = protocols.load("ddranking-hard@1{seeds=3}").changed({"epochs": "7"})
+    assert once.name == protocols.load("ddranking-hard@1{epochs=7,seeds=3}").name
+
+
+def test_changing_nothing_keeps_the_name():
+    assert protocols.load("ddranking-hard@1").changed({"epochs": "1000"}).name == "ddranking-hard@1"
+
+
+def test_the_version_may_be_left_out():
+    assert protocols.load("ddranking-hard").name == "ddranking-hard@1"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("ddranking-hart@1", "did you mean 'ddranking-hard@1'"),
+        ("ddranking-hard@1{epoch=3}", "did you mean 'epochs'"),
+        ("ddranking-hard@1{epochs=many}", "epochs='many'"),
+        ("ddranking-hard@1{epochs=0}", "out of range"),
+        ("ddranking-hard@1{precision=float8}", "float32, bfloat16"),
+        ("ddranking-hard@1{student=convnett}", "convnet"),
+        ("ddranking-hard@1{rates=}", "rates"),
+    ],
+)
+def test_mistakes_are_named(text, hint):
+    with pytest.raises(HydrometerError, match=hint):
+        protocols.load(text)
+
+
+def test_soft_protocol_uses_own_labels_for_the_subject_and_the_teacher_for_random():
+    given = case()
+    soft = given.subject.labels.new_zeros(len(given.subject), 3).float()
+    import dataclasses
+
+    subject = dataclasses.replace(given.subject, soft=soft)
+    arms = {
+        a.name: a
+        for a in protocols.load("ddranking-soft@1").arms(Case(subject, SOURCE, ("teacher-digest",)))
+    }
+    assert arms["subject"].recipe.labels == "given"
+    assert arms["random"].recipe.labels == "teacher"
+    assert arms["random"].recipe.teacher == ("teacher-digest",)
+    assert arms["subject_hard"].recipe.labels == "hard"
+
+
+def test_aug_protocol_crosses_sets_and_augmentation():
+    arms = {a.name: a for a in protocols.load("ddranking-aug@1").arms(case())}
+    assert set(arms) == {"subject_aug", "random_aug", "subject_naug", "random_naug"}
+    assert arms["subject_naug"].recipe.augment == ()
+    assert arms["subject_aug"].recipe.augment == protocols.DSA
+
+
+def test_as_datm_refuses_a_set_without_soft_labels():
+    with pytest.raises(HydrometerError, match="soft labels"):
+        protocols.load("as-datm@1").arms(case())

@@ -1,0 +1,55 @@
+import pytest
+
+from hydrometer import registry
+from hydrometer.types import HydrometerError, Spec
+
+
+@pytest.mark.parametrize(
+    "text", ["dsa", "sgd(momentum=0.9)", "convnet(depth=3,norm=instance,width=128)", "x(a=None,b=True)"]
+)
+def test_specs_read_back(text):
+    assert str(registry.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "3x", "a(b)", "a(=1)", "a(b=1", "a b"])
+def test_unreadable_specs_are_refused(text):
+    with pytest.raises(HydrometerError, match="cannot read"):
+        registry.parse(text)
+
+
+def test_unknown_names_offer_the_nearest():
+    with pytest.raises(HydrometerError, match="did you mean 'cutmix'"):
+        registry.get("augmentation", "cutmx")
+
+
+def test_wrong_arguments_name_the_right_ones():
+    with pytest.raises(HydrometerError, match="takes: beta1, beta2, eps, weight_decay"):
+        registry.build("optimiser", Spec("adam", (("momentum", 0.9),)))
+
+
+@pytest.mark.parametrize("kind", sorted(registry.PACKAGES))
+def test_every_kind_has_plugins_and_every_plugin_says_what_it_is(kind):
+    found = registry.names(kind)
+    assert found
+    for name in found:
+        plugin = registry.get(kind, name)
+        assert getattr(plugin, "about", None) or plugin.__doc__, name
+
+
+def test_a_file_of_plugins_joins(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from hydrometer.registry import register\n"
+        "@register('schedule')\ndef my_own():\n    'Mine.'\n    return lambda at: 0.5\n"
+    )
+    registry.use(path)
+    assert "my-own" in registry.names("schedule")
+    assert registry.build("schedule", Spec("my-own"))(None) == 0.5
+    registry._found["schedule"].pop("my-own")
+
+
+def test_a_broken_file_of_plugins_is_one_sentence(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text("1 / 0\n")
+    with pytest.raises(HydrometerError, match="division by zero"):
+        registry.use(path)
