@@ -26,7 +26,14 @@ def test_a_trial_is_its_set_recipe_source_and_seed():
 def test_tensors_count_values_types_shapes_and_places():
     a = torch.arange(6)
     different = [
-        (a,), (a.view(2, 3),), (a.float(),), (a, None), (None, a), (a + 1,), (a[:5],), (a.view(2, 3).T,)
+        (a,),
+        (a.view(2, 3),),
+        (a.float(),),
+        (a, None),
+        (None, a),
+        (a + 1,),
+        (a[:5],),
+        (a.view(2, 3).T,),
     ]
     assert len({digest.of_tensors(*tensors) for tensors in different}) == len(different)
     assert digest.of_tensors(a.view(2, 3).T) == digest.of_tensors(a.view(2, 3).T.contiguous())

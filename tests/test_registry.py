@@ -5,7 +5,8 @@ from hydrometer.types import HydrometerError, Spec
 
 
 @pytest.mark.parametrize(
-    "text", ["dsa", "sgd(momentum=0.9)", "convnet(depth=3,norm=instance,width=128)", "x(a=None,b=True)"]
+    "text",
+    ["dsa", "sgd(momentum=0.9)", "convnet(depth=3,norm=instance,width=128)", "x(a=None,b=True)"],
 )
 def test_specs_read_back(text):
     assert str(registry.parse(text)) == text

@@ -19,10 +19,11 @@ def between(u: Tensor, low: float, high: float) -> Tensor:
 
 
 def integers(u: Tensor, count: int | Tensor) -> Tensor:
-    """Uniform int64 in 0, ..., count - 1; `count` may differ from sample to sample."""
-    last = count - 1
-    drawn = (u * count).long()
-    return drawn.minimum(last) if isinstance(last, Tensor) else drawn.clamp(max=last)
+    """Uniform int64 in 0, ..., count - 1; `count` may differ from sample to sample.
+
+    A draw of 24 bits times a count is never rounded up to the count.
+    """
+    return (u * count).long()
 
 
 def permutation(u: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import typer
 from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption
 
 METHODS = ("random", "herding")
+IPC = 1
 
 
 def command(
@@ -42,7 +43,7 @@ def command(
         methods.compress(
             source,
             registry.parse(name),
-            Budget(per_class=10),
+            Budget(per_class=IPC),
             rng=seeds.numpy_rng(0, f"method/{name}"),
             seed=0,
         )
@@ -69,7 +70,7 @@ def command(
             out,
             judged,
             {subject.digest: subject for subject in made},
-            runs.get_many([key for v in judged for arm in v.arms for key in arm.runs]),
+            list(runs.get_many([k for v in judged for arm in v.arms for k in arm.runs]).values()),
             title="Hydrometer demo: scikit-learn's digits",
             command="hydrometer demo",
         )

@@ -84,7 +84,7 @@ def command(
         with watching(quiet, verbose) as observer:
             judged = verdict.evaluate(plan, lab, runs, observer)
         if report is not None:
-            used = runs.get_many([key for arm in judged.arms for key in arm.runs])
+            used = list(runs.get_many([key for arm in judged.arms for key in arm.runs]).values())
             page.write(
                 report,
                 [judged],

@@ -33,7 +33,7 @@ TRIANGLE = Spec("triangle", (("warmup", 0.2),))
 RATES = (0.001, 0.005, 0.01, 0.05, 0.1)
 """The learning-rate grid of DD-Ranking."""
 SOFT = Spec("soft-cross-entropy", (("temperature", 1.0),))
-QUICK_RATES = (0.005, 0.02, 0.05)
+QUICK_RATES = (0.01, 0.03, 0.1)
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,17 @@ class Full:
     schedule: Spec
     augment: tuple[Spec, ...] = ()
     seeds: int = 5
+    least_steps: int = 0
+    """Small sources get as many epochs as it takes to make this many steps."""
+
+    def epochs_on(self, images: int) -> int:
+        """Epochs on a source of this size."""
+        return max(self.epochs, -(-self.least_steps // -(-images // self.batch)))
 
 
 FULL = Full(epochs=200, batch=512, lr=0.01, optimiser=SGD, schedule=HALF_WAY)
 """DD-Ranking's recipe of the full-data reference on CIFAR with ConvNets."""
-QUICK_FULL = Full(epochs=4, batch=64, lr=0.03, optimiser=SGD, schedule=TRIANGLE)
+QUICK_FULL = Full(epochs=4, batch=64, lr=0.03, optimiser=SGD, schedule=TRIANGLE, least_steps=600)
 
 
 @dataclass(frozen=True)
@@ -186,7 +192,7 @@ def full_recipe(settings: Settings, how: Full, source: Source) -> Recipe:
         optimiser=how.optimiser,
         lr=how.lr,
         schedule=how.schedule,
-        epochs=how.epochs,
+        epochs=how.epochs_on(len(source.train)),
         batch=how.batch,
         augment=how.augment,
         average=None,

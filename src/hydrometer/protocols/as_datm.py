@@ -58,6 +58,6 @@ release(
         whiten=Spec("zca", (("eps", 0.1),)),
         loss=SOFT,
     ),
-    metrics=("accuracy", "ior"),
+    metrics=("accuracy",),
     build=arms,
 )

@@ -9,14 +9,27 @@ from hydrometer.protocols import Full, Protocol, Settings
 from hydrometer.report import text
 from hydrometer.types import HydrometerError
 
+ARMS = (
+    ("This set", "The set that is judged, the subject: students trained on it alone."),
+    (
+        "Random images",
+        "Students trained on as many real images of each class, drawn with the seed.",
+    ),
+    ("Full data", "Students trained on everything the source has to train on."),
+)
+"""What the students of the common arms are trained on."""
 
-def protocol(name: str) -> str:
-    """A protocol's settings as a sentence; one that is not installed here is said to be unknown."""
+
+def protocol(name: str, student: str | None = None) -> str:
+    """A protocol's settings in words; one that is not installed here is said to be unknown.
+
+    `student` is who was trained where the protocol leaves the choice to the image size.
+    """
     try:
         found = protocols.load(name)
     except HydrometerError:
         return "The settings of this protocol are not known to this installation."
-    parts = [f"{found.name}: {_about(found)}.", _settings(found.settings)]
+    parts = [f"{name}: {_about(found)}.", _settings(found.settings, student)]
     for role, how in (("full data", found.settings.full), ("teacher", found.settings.teacher)):
         if how is not None:
             parts.append(_full(role, how))
@@ -43,10 +56,9 @@ def _about(found: Protocol) -> str:
     return f"a changed {released}, not to be compared with it" if changed else found.about
 
 
-def _settings(settings: Settings) -> str:
-    student = settings.student or "the field's choice for the image size"
+def _settings(settings: Settings, student: str | None) -> str:
     parts = [
-        f"Student {student}",
+        f"Student {settings.student or student or 'by image size'}",
         f"{settings.epochs:,} epochs",
         f"batch {settings.batch}",
         f"{settings.optimiser}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Group:
     """Each unit's heading and the number of columns below it."""
     lines: tuple[Line, ...]
     notices: tuple[str, ...]
-    plot: Markup
+    plot: figures.Figure
     plot_text: str
 
 
@@ -83,7 +84,7 @@ class Judged:
 
     protocol: str
     arms: tuple[Trained, ...]
-    losses: Markup | None
+    losses: figures.Figure | None
     seconds: str
 
 
@@ -119,14 +120,14 @@ def write(
     Raises:
         HydrometerError: `path` cannot be written; then nothing is left behind.
     """
-    kept = tuple(runs)
+    kept = {run.key: run for run in runs}
     script = _script("page.js")
     page = _templates().get_template("page.html.j2").render(
         title=title,
         command=command,
-        groups=_groups(verdicts, sets),
+        groups=_groups(verdicts, sets, kept),
         exhibits=_exhibits(verdicts, sets, kept),
-        metrics=_glossary(verdicts),
+        meanings=_glossary(verdicts),
         environments=_environments(verdicts, kept),
         plotly=_plotly(),
         script=script,
@@ -136,15 +137,19 @@ def write(
         draft.write_text(page, encoding="utf-8", newline="\n")
 
 
-def _groups(verdicts: Sequence[Verdict], sets: Mapping[str, CompressedSet]) -> tuple[Group, ...]:
+def _groups(
+    verdicts: Sequence[Verdict], sets: Mapping[str, CompressedSet], runs: Mapping[str, Run]
+) -> tuple[Group, ...]:
     comparable: dict[tuple[str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         key = verdict.source, verdict.source_digest, verdict.protocol
         comparable.setdefault(key, []).append(verdict)
-    return tuple(_group(members, sets) for members in comparable.values())
+    return tuple(_group(members, sets, runs) for members in comparable.values())
 
 
-def _group(verdicts: Sequence[Verdict], sets: Mapping[str, CompressedSet]) -> Group:
+def _group(
+    verdicts: Sequence[Verdict], sets: Mapping[str, CompressedSet], runs: Mapping[str, Run]
+) -> Group:
     rows = [text.row(verdict) for verdict in verdicts]
     columns = _columns(rows)
     units = list(dict.fromkeys(column.unit for column in columns))
@@ -153,7 +158,7 @@ def _group(verdicts: Sequence[Verdict], sets: Mapping[str, CompressedSet]) -> Gr
     return Group(
         source=verdicts[0].source,
         protocol=verdicts[0].protocol,
-        settings=explain.protocol(verdicts[0].protocol),
+        settings=explain.protocol(verdicts[0].protocol, _student(verdicts, runs)),
         level=" and ".join(f"{100 * level:g} %" for level in levels),
         columns=columns,
         units=tuple((_unit_heading(u), sum(c.unit == u for c in columns)) for u in units),
@@ -162,7 +167,7 @@ def _group(verdicts: Sequence[Verdict], sets: Mapping[str, CompressedSet]) -> Gr
             for verdict, row, sentence in zip(verdicts, rows, sentences, strict=True)
         ),
         notices=tuple(dict.fromkeys(notice for v in verdicts for notice in v.notices)),
-        plot=_embed(figures.accuracies(verdicts)),
+        plot=figures.accuracies(verdicts),
         plot_text=f"Test accuracies with intervals, as in the table above. {' '.join(sentences)}",
     )
 
@@ -183,13 +188,20 @@ def _unit_heading(unit: str) -> str:
     return {"%": "Accuracy, %", "points": "Difference, points"}.get(unit, "Score × 100")
 
 
+def _student(verdicts: Sequence[Verdict], runs: Mapping[str, Run]) -> str | None:
+    """The student that all these verdicts trained, where the runs tell."""
+    keys = {key for verdict in verdicts for arm in verdict.arms for key in arm.runs}
+    found = {json.loads(runs[key].recipe).get("student") for key in keys & runs.keys()}
+    return str(found.pop()) if len(found) == 1 else None
+
+
 def _full_size(verdict: Verdict, sets: Mapping[str, CompressedSet]) -> int | None:
     digests = [arm.set_digest[0] for arm in verdict.arms if arm.name == "full" and arm.set_digest]
     return len(sets[digests[0]]) if digests and digests[0] in sets else None
 
 
 def _exhibits(
-    verdicts: Sequence[Verdict], sets: Mapping[str, CompressedSet], runs: Sequence[Run]
+    verdicts: Sequence[Verdict], sets: Mapping[str, CompressedSet], runs: Mapping[str, Run]
 ) -> tuple[Exhibit, ...]:
     by_set: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
@@ -198,7 +210,7 @@ def _exhibits(
 
 
 def _exhibit(
-    verdicts: Sequence[Verdict], compressed: CompressedSet | None, runs: Sequence[Run]
+    verdicts: Sequence[Verdict], compressed: CompressedSet | None, runs: Mapping[str, Run]
 ) -> Exhibit:
     first = verdicts[0]
     card, names = first.card, first.card.classes[:_MOST_CLASSES]
@@ -256,17 +268,16 @@ def _sheet(compressed: CompressedSet) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _judged(verdict: Verdict, runs: Sequence[Run]) -> Judged:
-    curves = figures.losses(verdict, runs)
+def _judged(verdict: Verdict, runs: Mapping[str, Run]) -> Judged:
     return Judged(
         protocol=verdict.protocol,
         arms=tuple(_trained(arm, runs) for arm in verdict.arms),
-        losses=None if curves is None else _embed(curves),
+        losses=figures.losses(verdict, runs),
         seconds=text.duration(verdict.seconds),
     )
 
 
-def _trained(arm: ArmResult, runs: Sequence[Run]) -> Trained:
+def _trained(arm: ArmResult, runs: Mapping[str, Run]) -> Trained:
     mine = figures.chosen(arm, runs)
     return Trained(
         arm=text.arm(arm.name),
@@ -283,11 +294,11 @@ def _trained(arm: ArmResult, runs: Sequence[Run]) -> Trained:
 def _glossary(verdicts: Sequence[Verdict]) -> tuple[tuple[str, str], ...]:
     readings = {r.key: r for v in verdicts for r in text.row(v).readings if ":" not in r.key}
     metrics = ((r.heading, explain.metric(r.key)) for r in readings.values())
-    return (("Accuracy", explain.metric("accuracy")), *metrics)
+    return (*explain.ARMS, ("Accuracy", explain.metric("accuracy")), *metrics)
 
 
-def _environments(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> tuple[str, ...]:
-    places = [v.environment for v in verdicts] + [run.environment for run in runs]
+def _environments(verdicts: Sequence[Verdict], runs: Mapping[str, Run]) -> tuple[str, ...]:
+    places = [v.environment for v in verdicts] + [run.environment for run in runs.values()]
     return tuple(dict.fromkeys(_place(place) for place in places))
 
 
@@ -311,7 +322,7 @@ def _templates() -> Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters["unbroken"] = _unbroken
+    templates.filters |= {"unbroken": _unbroken, "embed": _embed}
     return templates
 
 
@@ -330,9 +341,9 @@ def _script(name: str) -> Markup:
     return Markup(files("hydrometer.report").joinpath(name).read_text("utf-8").strip())
 
 
-def _embed(json: str) -> Markup:
+def _embed(figure: str) -> Markup:
     """JSON that can stand in a `<script>` whatever its strings hold."""
-    return Markup(json.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+    return Markup(figure.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def _hash(script: str) -> str:

@@ -194,10 +194,10 @@ def sentence(verdict: Verdict, full_size: int | None = None) -> str:
     suffix = subject.removeprefix("subject")
     clauses = []
     if random := arms.get(f"random{suffix}", arms.get("random")):
-        clauses.append(f"{_random(verdict)} reach {percent(random.value)} %")
+        clauses.append(f"{_random(verdict)} {percent(random.value)} %")
     if full := arms.get("full"):
         all_data = "the full data" if full_size is None else f"all {full_size:,} images"
-        reach = "" if clauses else "reach " if full_size else "reaches "
+        reach = "" if clauses else "reach "
         clauses.append(f"{all_data} {reach}{percent(full.value)} %")
     verb = "keeps" if clauses else "reaches"
     said = f"{verdict.card.method} {verb} {interval(arms[subject], '%')}"
@@ -208,8 +208,9 @@ def sentence(verdict: Verdict, full_size: int | None = None) -> str:
 def _random(verdict: Verdict) -> str:
     kind, _, count = verdict.card.budget.partition("=")
     if kind != "ipc":
-        return "as many random images"
-    return f"{count} random image{'s' * (count != '1')} per class"
+        return "as many random images reach"
+    one = count == "1"
+    return f"{count} random image{'' if one else 's'} per class reach{'es' if one else ''}"
 
 
 def _doubt(verdict: Verdict) -> str:

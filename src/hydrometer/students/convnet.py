@@ -9,6 +9,7 @@ from hydrometer.registry import register
 from hydrometer.students import Count, Shape
 from hydrometer.students.margin import margin, padded
 from hydrometer.students.norm import Norm, normalise
+from hydrometer.students.pool import halve
 from hydrometer.types import HydrometerError
 
 
@@ -52,5 +53,5 @@ class ConvNet(nn.Module):
         """Logits (n, classes) of images (n, c, h, w)."""
         x = images
         for convolve, norm in zip(self.convolutions, self.norms, strict=True):
-            x = F.avg_pool2d(F.relu(norm(convolve(x))), 2)
+            x = halve(F.relu(norm(convolve(x))))
         return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
