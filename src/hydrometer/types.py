@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 Labels = Literal["hard", "given", "teacher", "bank"]
 Precision = Literal["float32", "bfloat16"]
+Asked = Literal["auto", "float32", "bfloat16"]
+"""A precision, or the fastest one the machine has and the student is cleared for."""
 
 
 class HydrometerError(Exception):

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import torch
 
-from hydrometer.types import Environment
+from hydrometer.types import Environment, Precision
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -25,6 +25,15 @@ def environment(device: torch.device) -> Environment:
         device=name,
         threads=torch.get_num_threads(),
     )
+
+
+def native_precision(device: torch.device) -> Precision:
+    """bfloat16 where the device computes in it natively, else float32."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if native else "float32"
 
 
 def default_device() -> torch.device:

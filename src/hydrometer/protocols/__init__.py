@@ -14,9 +14,11 @@ from typing import TypeVar
 
 from hydrometer import registry, students
 from hydrometer.artifact.rows import from_rows, whole
+from hydrometer.engine.environment import default_device, native_precision
 from hydrometer.sources.draw import draw
 from hydrometer.types import (
     Arm,
+    Asked,
     CompressedSet,
     HydrometerError,
     Labels,
@@ -33,6 +35,8 @@ TRIANGLE = Spec("triangle", (("warmup", 0.2),))
 RATES = (0.001, 0.005, 0.01, 0.05, 0.1)
 """The learning-rate grid of DD-Ranking."""
 SOFT = Spec("soft-cross-entropy", (("temperature", 1.0),))
+CLEARED = frozenset({"convnet"})
+"""Students whose accuracy in bfloat16 was compared over 20 seeds: docs/results/precision.md."""
 QUICK_RATES = (0.01, 0.03, 0.1)
 
 
@@ -76,7 +80,8 @@ class Settings:
     whiten: Spec | None = None
     loss: Spec = Spec("cross-entropy")
     average: float | None = None
-    precision: Precision = "float32"
+    precision: Asked = "auto"
+    """"auto" is bfloat16 where the device has it and the student is in CLEARED, else float32."""
     full: Full | None = None
     teacher: Full | None = None
     """How the protocol's own teacher is trained, if it needs one."""
@@ -172,9 +177,17 @@ def recipe(settings: Settings, source: Source, **changes: object) -> Recipe:
         loss=Spec("cross-entropy"),
         whiten=settings.whiten,
         average=settings.average,
-        precision=settings.precision,
+        precision=precision(settings, source),
     )
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def precision(settings: Settings, source: Source) -> Precision:
+    """The precision students are trained in on this machine; recorded in every run and its key."""
+    if settings.precision != "auto":
+        return settings.precision
+    student = settings.student or students.default_for(source.shape)
+    return native_precision(default_device()) if student.name in CLEARED else "float32"
 
 
 def supervised(settings: Settings, case: Case, data: CompressedSet, base: Recipe) -> Recipe:
@@ -301,5 +314,5 @@ def _check(name: str, value: object) -> None:
     low = 1 if isinstance(value, int) else 0
     if isinstance(value, int | float) and not value >= low:
         raise HydrometerError(f"setting {name}={value} is out of range: at least {low}")
-    if name.endswith("precision") and value not in ("float32", "bfloat16"):
-        raise HydrometerError(f"precision {value!r} is unknown; known: float32, bfloat16")
+    if name.endswith("precision") and value not in ("auto", "float32", "bfloat16"):
+        raise HydrometerError(f"precision {value!r} is unknown; known: auto, float32, bfloat16")
