@@ -57,16 +57,15 @@ def main() -> None:
     given = np.load(arrays)
     images, labels = torch.tensor(given["set_images"]), torch.tensor(given["set_labels"])
     dsa = {
-        "prob_flip": 0.5, "ratio_rotate": 15.0, "saturation": 2.0, "brightness": 1.0,
-        "contrast": 0.5, "ratio_scale": 1.2, "ratio_crop_pad": 0.125, "ratio_cutout": 0.5,
+        "flip": 0.5, "rotate": 15.0, "saturation": 2.0, "brightness": 1.0, "contrast": 0.5,
+        "scale": 1.2, "crop": 0.125, "cutout": 0.5, "siamese": False, "latestseed": -1,
     }
-    read = {"flip": 0.5, "rotate": 15.0, "scale": 1.2, "crop": 0.125, "cutout": 0.5}
     for line in sys.stdin:
         ask = json.loads(line)
         with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
             judge = peer.LabelRobustScoreHard(
                 dataset="CIFAR10", ipc=10, model_name="ConvNet-3", data_aug_func="dsa",
-                aug_params=dsa | read, optimizer="sgd", lr_scheduler="step",
+                aug_params=dsa, optimizer="sgd", lr_scheduler="step",
                 step_size=max(1, ask["total"] // 2), num_epochs=ask["epochs"], num_workers=ask["workers"],
                 device="cpu", save_path=os.path.join(os.path.dirname(arrays), "peer", "s.csv"),
             )

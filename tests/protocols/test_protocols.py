@@ -6,14 +6,28 @@ from hydrometer.protocols import Case
 from hydrometer.types import HydrometerError
 
 RELEASED = {
-    "as-datm@1": "a8747b13d62f7a7077ae",
-    "as-dc@1": "eab7823969f01c2298ca",
-    "ddranking-aug-quick@1": "10f332d5fbe463736b50",
-    "ddranking-aug@1": "901777c49db4a4745451",
-    "ddranking-hard-quick@1": "e8850757ba3c19a1ab9a",
-    "ddranking-hard@1": "12eafca20125c260e6c1",
-    "ddranking-soft-quick@1": "8ccabd659f9eb2cd15db",
-    "ddranking-soft@1": "fde623dbc95e38a844a4",
+    "as-datm@1": "412dfd22337edddd15b9",
+    "as-dc@1": "d5c1401b544368063a6f",
+    "ddranking-aug-quick@1": "f5fa15a4ebcee8881353",
+    "ddranking-aug@1": "c258b40aa4dabe99eeb8",
+    "ddranking-hard-quick@1": "0b4a8ef1ac93a8add244",
+    "ddranking-hard@1": "9786566ab53463890b45",
+    "ddranking-soft-quick@1": "82e231c03f036ff34f68",
+    "ddranking-soft@1": "3d6d5b2595014301abca",
+    "rethink-hard-compute@1": "0072d8a3be77bbb2f116",
+    "rethink-hard-quick@1": "97e16bf085f06114f83c",
+    "rethink-hard-small-compute@1": "f144a8c02d934b48bac8",
+    "rethink-hard-small-steps@1": "f144a8c02d934b48bac8",
+    "rethink-hard-small@1": "f144a8c02d934b48bac8",
+    "rethink-hard-steps@1": "0072d8a3be77bbb2f116",
+    "rethink-hard@1": "0072d8a3be77bbb2f116",
+    "rethink-soft-compute@1": "e9afaf6129f7974008d6",
+    "rethink-soft-quick@1": "88c933f590481186376d",
+    "rethink-soft-small-compute@1": "c0fd11363b5baaf7a935",
+    "rethink-soft-small-steps@1": "c0fd11363b5baaf7a935",
+    "rethink-soft-small@1": "c0fd11363b5baaf7a935",
+    "rethink-soft-steps@1": "e9afaf6129f7974008d6",
+    "rethink-soft@1": "e9afaf6129f7974008d6",
 }
 SOURCE = tiny.source()
 

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -18,34 +18,76 @@ from hydrometer.execute.lab import Lab
 from hydrometer.store import Store
 from hydrometer.types import Run
 
-LEASE_SECONDS = 3600.0
-"""How long a claim on a trial holds if its process dies without a word."""
+LEASE_SECONDS = 600.0
+"""How long a claim on a trial holds if nobody renews it: a machine may have died."""
+RENEW_SECONDS = 60.0
 WAIT_SECONDS = 2.0
 
 
 def execute(jobs: Sequence[Job], lab: Lab, store: Store, observer: Observer) -> dict[str, Run]:
     """Runs by key for all jobs: from the store where they are there, else trained now.
 
-    Trials another process has claimed are waited for, and taken over when its claim lapses.
+    Trials another process is training are waited for, and taken over when that process is gone.
     """
     wanted = {digest.of_trial(job.trial): job for job in jobs}
-    pending = {key: job for key, job in wanted.items() if store.get(key) is None}
+    done = store.get_many(wanted)
+    pending = {key: job for key, job in wanted.items() if key not in done}
     observer.begin(sum(map(steps_of, pending.values())), len(pending))
-    owner = f"{socket.gethostname()}:{os.getpid()}"
     while pending:
-        mine = {k: j for k, j in pending.items() if store.claim(k, owner, LEASE_SECONDS)}
-        try:
-            for cohort in cohorts(list(mine.values()), lab):
-                for trained in _train(cohort, lab, observer):
-                    store.add(trained)
-                    observer.finished(trained)
-        finally:
-            for key in mine:
-                store.release(key, owner)
-        pending = {k: j for k, j in pending.items() if store.get(k) is None}
-        if pending and not mine:
+        worked = [_claimed(cohort, lab, store, observer) for cohort in _grouped(pending, lab)]
+        done = store.get_many(pending)
+        pending = {key: job for key, job in pending.items() if key not in done}
+        if pending and not any(worked):
             time.sleep(WAIT_SECONDS)
-    return {key: run for key in wanted if (run := store.get(key)) is not None}
+    found = store.get_many(wanted)
+    return {key: found[key] for key in wanted}
+
+
+def _grouped(pending: dict[str, Job], lab: Lab) -> list[dict[str, Job]]:
+    keys = {id(job): key for key, job in pending.items()}
+    return [{keys[id(job)]: job for job in c} for c in cohorts(list(pending.values()), lab)]
+
+
+def _claimed(cohort: dict[str, Job], lab: Lab, store: Store, observer: Observer) -> bool:
+    """Train what this process can claim of a cohort; false if all of it is someone else's."""
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    for key in cohort:
+        _free_if_dead(key, store)
+    mine = {key: job for key, job in cohort.items() if store.claim(key, owner, LEASE_SECONDS)}
+    if not mine:
+        return False
+    renewed = time.monotonic()
+
+    def keep(steps: int) -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed > RENEW_SECONDS:
+            renewed = time.monotonic()
+            for key in mine:
+                store.claim(key, owner, LEASE_SECONDS)
+        observer.stepped(steps * len(mine))
+
+    try:
+        for run in _train(list(mine.values()), lab, observer, keep):
+            store.add(run)
+            observer.finished(run)
+    finally:
+        for key in mine:
+            store.release(key, owner)
+    return True
+
+
+def _free_if_dead(key: str, store: Store) -> None:
+    """Release a claim whose process was on this machine and is no more."""
+    owner = store.claimant(key) or ""
+    host, _, pid = owner.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit() or int(pid) == os.getpid():
+        return
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        store.release(key, owner)
+    except PermissionError:
+        return
 
 
 def steps_of(job: Job) -> int:
@@ -74,7 +116,9 @@ def cohorts(jobs: Sequence[Job], lab: Lab) -> Iterator[list[Job]]:
     yield from groups.values()
 
 
-def _train(jobs: list[Job], lab: Lab, observer: Observer) -> Iterator[Run]:
+def _train(
+    jobs: list[Job], lab: Lab, observer: Observer, on_step: Callable[[int], None]
+) -> Iterator[Run]:
     """Train one cohort; when memory runs out, halve it and go on."""
     recipe = jobs[0].trial.recipe
     lens = lab.lens(recipe.whiten)
@@ -86,7 +130,7 @@ def _train(jobs: list[Job], lab: Lab, observer: Observer) -> Iterator[Run]:
             lens,
             lab.exams(recipe.whiten),
             teachers,
-            lambda steps: observer.stepped(steps * len(jobs)),
+            on_step,
         )
     except torch.OutOfMemoryError:
         if len(jobs) == 1:
@@ -94,7 +138,7 @@ def _train(jobs: list[Job], lab: Lab, observer: Observer) -> Iterator[Run]:
         observer.say(f"out of memory with {len(jobs)} students at once; halving the cohort")
         torch.cuda.empty_cache()
         half = len(jobs) // 2
-        yield from _train(jobs[:half], lab, observer)
-        yield from _train(jobs[half:], lab, observer)
+        yield from _train(jobs[:half], lab, observer, on_step)
+        yield from _train(jobs[half:], lab, observer, on_step)
         return
     yield from runs

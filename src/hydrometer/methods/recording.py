@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -115,43 +115,72 @@ class Recording:
         return total / len(self.traces)
 
 
+class Table:
+    """A `.npy` file (rows, columns) filled piece by piece; nothing of it stays in memory.
+
+    Plain writes, because a full disk is an error then, where a memory map would kill the process.
+    """
+
+    def __init__(self, path: Path, kind: type[np.generic], shape: tuple[int, int]) -> None:
+        self.kind, self.columns = np.dtype(kind), shape[1]
+        self.offset: int = open_memmap(path, "w+", kind, shape).offset
+        self.file = path.open("r+b")
+
+    def write(self, row: int, column: int, values: NDArray[Any]) -> None:
+        """Put values, in C order, where a row and column start."""
+        self._seek(row, column)
+        self.file.write(values.astype(self.kind, copy=False).tobytes())
+
+    def read(self, row: int, column: int, count: int) -> NDArray[Any]:
+        """The `count` values from a row and column on, in C order."""
+        self._seek(row, column)
+        return np.frombuffer(self.file.read(count * self.kind.itemsize), self.kind)
+
+    def _seek(self, row: int, column: int) -> None:
+        self.file.seek(self.offset + (row * self.columns + column) * self.kind.itemsize)
+
+
 class Recorder:
-    """Takes the logits of an epoch batch by batch; what it holds are memory maps, not arrays."""
+    """Takes the logits of every epoch batch by batch and streams what they say of each image."""
 
     def __init__(self, folder: Path, images: int, epochs: int, classes: int) -> None:
-        self.arrays = {
-            name: open_memmap(folder / f"{name}.npy", "w+", kind, (epochs, images))
+        self.last = folder / "last.npy"
+        self.before = Table(self.last, np.float16, (images, classes))
+        self.tables = {
+            name: Table(folder / f"{name}.npy", kind, (epochs, images))
             for name, kind in FIELDS.items()
         }
-        self.previous = open_memmap(folder / "previous.npy", "w+", np.float16, (images, classes))
 
-    def feed(self, epoch: int, rows: slice, logits: Tensor, labels: Tensor) -> None:
-        """Write what images `rows` of `train` got after an epoch; `logits` (b, k), `labels` (b,)."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for table in (self.before, *self.tables.values()):
+            table.file.close()
+        self.last.unlink()
+
+    def feed(self, epoch: int, first: int, logits: Tensor, labels: Tensor) -> None:
+        """Write what the images from row `first` of `train` on got; logits (b, k), labels (b,)."""
         for name, values in measures(logits, labels).items():
-            self.arrays[name][epoch, rows] = _half(values)
+            self.tables[name].write(epoch, first, _half(values))
         floored = (logits.softmax(-1) + FLOOR).log()
         if epoch:
-            before = torch.from_numpy(self.previous[rows]).to(floored)
-            self.arrays["shift"][epoch, rows] = _half(shift(floored, before))
-        self.previous[rows] = _half(floored)
-
-    def close(self) -> None:
-        """Put everything on disk and drop the last epoch's probabilities."""
-        for array in self.arrays.values():
-            array.flush()
-        Path(str(self.previous.filename)).unlink()
+            old = self.before.read(first, 0, floored.numel()).reshape(floored.shape)
+            moved = shift(floored, torch.from_numpy(old.astype(np.float32)).to(floored.device))
+            self.tables["shift"].write(epoch, first, _half(moved))
+        self.before.write(first, 0, _half(floored))
 
 
 def measures(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Fields of `Trace` that one epoch decides, (b,) each, from logits (b, k) and labels (b,)."""
     own = labels[:, None]
     log_p = logits.log_softmax(-1)
-    log_own = log_p.gather(1, own)
-    # expm1 keeps the digits of p - 1 where p rounds to one.
-    errors = log_p.exp().scatter(1, own, log_own.expm1())
+    others = log_p.exp().scatter(1, own, 0.0)
+    # 1 - p of the label as the sum of the others, which keeps its digits where p rounds to one.
+    errors = others.scatter(1, own, -others.sum(1, keepdim=True))
     return {
-        "loss": -log_own[:, 0],
-        "best_other": log_p.scatter(1, own, -torch.inf).amax(1).exp(),
+        "loss": -log_p.gather(1, own)[:, 0],
+        "best_other": others.amax(1),
         "error_norm": errors.norm(dim=1),
         "margin": logits.gather(1, own)[:, 0] - logits.scatter(1, own, -torch.inf).amax(1),
         "correct": logits.argmax(-1) == labels,
@@ -166,8 +195,8 @@ def shift(log_p: Tensor, log_before: Tensor) -> Tensor:
 def bytes_needed(n: int, epochs: int) -> int:
     """Bytes on disk of one recorded run: eleven per image and epoch; ImageNet-1K, 60 epochs: 0.85 GB.
 
-    While it is made, one more file holds the last epoch's log-probabilities, 2 n k bytes. Resident
-    memory stays near one batch of logits on top of what training itself takes.
+    While it is made, one more file holds the last epoch's log-probabilities, 2 n k bytes. In memory
+    is one batch of logits, on top of what training itself takes.
     """
     per_image = sum(np.dtype(kind).itemsize for kind in FIELDS.values())
     return n * epochs * per_image + _HEADER_BYTES * len(FIELDS)
@@ -269,16 +298,15 @@ def _run(source: Source, how: Recipe, seed: int, draft: Path) -> TraceCard:
     job = Job(Trial(data.digest, source.digest, how, seed), data)
     cohort = Cohort([job], source, lens, ())
     images, size = cohort.images[0], max(16, 2**18 // (source.shape[1] * source.shape[2]))
-    recorder = Recorder(draft, len(data), how.epochs, len(source.classes))
+    with Recorder(draft, len(data), how.epochs, len(source.classes)) as recorder:
 
-    def watch(epoch: int, program: Program) -> None:
-        for rows, batch in images.batches(size):
-            recorder.feed(epoch, rows, program.logits(batch)[0], cohort.labels[0, rows])
+        def watch(epoch: int, program: Program) -> None:
+            for rows, batch in images.batches(size):
+                recorder.feed(epoch, rows.start, program.logits(batch)[0], cohort.labels[0, rows])
 
-    _, losses = train(cohort, on_epoch=watch)
+        _, losses = train(cohort, on_epoch=watch)
     if not torch.isfinite(losses).all():
         raise HydrometerError(f"the recorded run of {source.name} (seed {seed}) diverged")
-    recorder.close()
     return TraceCard(
         source=source.name,
         source_digest=source.digest,

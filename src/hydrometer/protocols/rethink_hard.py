@@ -3,7 +3,7 @@
 Xiao, Liu, He and Wang, "Rethinking Large-scale Dataset Compression", arXiv 2502.06434: ResNet-18 from
 scratch, 300 epochs, batch 128, AdamW 0.001 (weight decay 0.01, none on vectors), cosine to zero,
 crops of 8 to 100 % of the area and flips, cross entropy. Changed: several seeds and intervals, the
-rate fixed before the test set is read, the last step tested rather than the best, images at their own size.
+last step tested rather than the best, images at their own size.
 
 `augment` holds PCA's third switch: a `tile-crop` without a factor stays inside one tile of the
 composites of method `pca`, and is a plain random resized crop of any other image. The control without
@@ -15,8 +15,10 @@ more); `-steps`, the optimiser steps that ten images per class take in `epochs`;
 images shown to the student in these.
 
 `-small` is for 28 to 64 pixels: the field's student for the size, and batch 25, because the
-standard's 128 would make one step an epoch of a hundred images. `-quick` is for a laptop and digits.
-Both crop 50 to 100 % of the area, as 8 % of a 16-pixel tile is a few pixels.
+standard's 128 would make one step an epoch of a hundred images. Its crops are the standard's: on
+CIFAR-10 at ten images per class, crops from 8 % did no worse on `val` than from 50 % (ConvNet-3
+of width 32, two seeds: 0.395 and 0.389 for composites of random images, 0.309 and 0.297 for plain ones).
+`-quick` is for a laptop and for digits: 100 epochs, no flips, crops from 50 %: 8 % is 2 pixels.
 """
 
 from __future__ import annotations
@@ -53,9 +55,9 @@ STANDARD = Settings(
     augment=(Spec("tile-crop"), FLIP),
     student=Spec("resnet", (("depth", 18), ("norm", "batch"))),
 )
-CLOSE = Spec("tile-crop", (("scale_min", 0.5),))
-SMALL = dataclasses.replace(STANDARD, batch=25, augment=(CLOSE, FLIP), student=None)
-QUICK = dataclasses.replace(SMALL, epochs=100, augment=(CLOSE,))
+_CLOSE = Spec("tile-crop", (("scale_min", 0.5),))
+SMALL = dataclasses.replace(STANDARD, batch=25, student=None)
+QUICK = dataclasses.replace(SMALL, epochs=100, augment=(_CLOSE,))
 
 for suffix, about, settings in (
     ("", "hard-label standard of arXiv 2502.06434: ResNet-18, 300 epochs", STANDARD),
@@ -75,7 +77,7 @@ for suffix, about, settings in (
         )
 release(
     "rethink-hard-quick@1",
-    about="rethink-hard-small for a laptop: 100 epochs, no flip",
+    about="rethink-hard-small for a laptop: 100 epochs, closer crops, no flip",
     settings=QUICK,
     metrics=("accuracy", "ior"),
     build=arms,

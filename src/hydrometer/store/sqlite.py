@@ -170,6 +170,11 @@ class Store:
         values = {"key": key, "owner": owner, "now": time.time(), "seconds": seconds}
         return self._change(_CLAIM, values)
 
+    def claimant(self, key: str) -> str | None:
+        """Who has reserved a trial, whether or not the claim still holds."""
+        row = self._execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
     def release(self, key: str, owner: str) -> None:
         """Give back a trial; one that another owner has taken over stays theirs."""
         self._change("DELETE FROM claims WHERE key = ? AND owner = ?", (key, owner))

@@ -25,7 +25,7 @@ def aum(
     """Keep by the mean logit margin, widest margin first.
 
     Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin Ranking" (NeurIPS
-    2020), equation 2. Low margins are suspected of wrong labels: `cutoff` drops them whatever the
+    2020). Low margins are suspected of wrong labels: `cutoff` drops them whatever the
     policy. CCS and DUAL's code take margins of probabilities; these are of logits, as in the paper.
     Threshold samples, the paper's way to choose the cutoff, are not made.
     """

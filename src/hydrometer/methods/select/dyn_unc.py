@@ -27,9 +27,9 @@ def dyn_unc(
 ) -> CompressedSet:
     """Keep by the mean deviation of the label's probability in a sliding window, highest first.
 
-    He et al., "Large-scale Dataset Pruning with Dynamic Uncertainty" (CVPR Workshops 2024), equations
-    2 and 3, window J = 10. A recording shorter than the window has a single window of all its epochs.
-    The deviation is the population's, which orders as the sample's does.
+    He et al., "Large-scale Dataset Pruning with Dynamic Uncertainty" (arXiv 2306.05175), window
+    J = 10. A recording shorter than the window has a single window of all its epochs. The deviation
+    is the population's, which orders as the sample's does.
     """
     at_least(min(epochs, window), 2, "dyn-unc")
     return by_dynamics(

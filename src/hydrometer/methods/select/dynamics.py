@@ -57,4 +57,6 @@ def recorded(method: Spec, runs: int, epochs: int) -> Spec:
 def at_least(epochs: int, needed: int, score: str) -> None:
     """Refuse a recording too short for a score."""
     if epochs < needed:
-        raise HydrometerError(f"{score} compares epochs: epochs is {epochs}, give at least {needed}")
+        raise HydrometerError(
+            f"{score} compares epochs: epochs is {epochs}, give at least {needed}"
+        )

@@ -25,9 +25,9 @@ def el2n(
     """Keep by the mean norm of the error, lowest first.
 
     Lowest first and balanced is Prune of PCA (Xiao et al., arXiv 2502.06434), for small budgets. The
-    score is of Paul et al., "Deep Learning on a Data Diet" (NeurIPS 2021), section 3, who keep the
-    highest: `policy=hard`. They take one early epoch of about ten runs; PCA sums the first ten epochs
-    of one augmented run. Here it is the mean over the epochs of `runs` clean runs.
+    score is of Paul et al., "Deep Learning on a Data Diet" (NeurIPS 2021), who keep the highest:
+    `policy=hard`. They take one early epoch of about ten runs; PCA sums the first ten epochs of one
+    augmented run. Here it is the mean over the epochs of `runs` clean runs.
     """
     return by_dynamics(
         source,

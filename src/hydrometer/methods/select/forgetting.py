@@ -24,10 +24,10 @@ def forgetting(
 ) -> CompressedSet:
     """Keep by the number of forgetting events, most forgotten first; never learnt is hardest.
 
-    Toneva et al., "An Empirical Study of Example Forgetting" (ICLR 2019), definition of section 3:
-    an image never learnt has been forgotten infinitely often. DeepCore and CCS count it as never
-    forgotten, the easiest. Events are counted between clean passes after each epoch, where the paper
-    sees an image only when it is trained on. Ties are large; they go by row number.
+    Toneva et al., "An Empirical Study of Example Forgetting" (ICLR 2019): an image never learnt has
+    been forgotten infinitely often. DeepCore and CCS count it as never forgotten, the easiest. Events
+    are counted between clean passes after each epoch, where the paper sees an image only when it is
+    trained on. Ties are large; they go by row number.
     """
     at_least(epochs, 2, "forgetting")
     return by_dynamics(

@@ -72,12 +72,8 @@ def keep(
     kept = [np.empty(0, np.int64)]
     for name, members, count in groups(classes, counts, balance):
         left = members[~suspects(scores[members], cutoff)]
-        room = len(left) - (_skipped(len(left), offset) if policy == "window" else 0)
-        if count > room:
-            raise HydrometerError(
-                f"{count} images of {name} asked for, but cutoff {cutoff} and offset {offset} leave "
-                f"{room} of {len(members)}; lower the budget, the cutoff or the offset"
-            )
+        skipped = _skipped(len(left), offset) if policy == "window" else 0
+        room(name, len(members), len(left) - skipped, count)
         kept.append(left[arrange(scores[left], count, rng)])
     return np.concatenate(kept)
 
@@ -120,6 +116,15 @@ def suspects(difficulty: Floats, cutoff: float) -> NDArray[np.bool_]:
     kept = len(difficulty) - int(cutoff * len(difficulty))
     dropped[np.argsort(difficulty, kind="stable")[kept:]] = True
     return dropped
+
+
+def room(name: str, size: int, left: int, count: int) -> None:
+    """Refuse to keep `count` of a group of `size` images of which only `left` may be kept."""
+    if count > left:
+        raise HydrometerError(
+            f"{count} images of {name} asked for, but {left} of its {size} are left to choose from; "
+            "lower the budget, or the cutoff or offset if there is one"
+        )
 
 
 def stratified(
@@ -169,7 +174,7 @@ def beta_parameter(prune_rate: float, middle: float, exponent: float = EXPONENT)
 
     Its mean is near `middle` when little is pruned, and goes to one, the easiest, as the rate does.
     Cho et al., "Lightweight Dataset Pruning without Full Training via Example Difficulty and
-    Prediction Uncertainty" (DUAL, ICML 2025), section 4.3.
+    Prediction Uncertainty" (DUAL, arXiv 2502.06905).
     """
     b: float = (CONCENTRATION - 1) * (1 - middle) * (1 - prune_rate**exponent)
     # b = 0 is a point mass; the smallest b keeps an order among the easiest instead.

@@ -39,6 +39,7 @@ def select(
     policy: str = "easy",
     balance: str = "class",
     cutoff: float = 0.0,
+    scores: ArrayLike | None = None,
     notes: Sequence[str] = (),
     rng: np.random.Generator,
 ) -> CompressedSet:
@@ -46,7 +47,8 @@ def select(
 
     `difficulty` is (n,) over `train`, higher is harder; `method` goes on the card with `policy`,
     `balance` and `cutoff` added to its arguments; `seconds` is what the scores took. `policy` is a
-    name of `policy.keep`, or `window(offset=0.1)`, or `stratified(strata=50)`.
+    name of `policy.keep`, or `window(offset=0.1)`, or `stratified(strata=50)`. `scores` (n,) go into
+    the manifest instead of the difficulties, where these are keys of a draw.
 
     Raises:
         HydrometerError: As `policy.keep` does, or the policy takes no such argument.
@@ -68,7 +70,7 @@ def select(
         source,
         budget,
         rows,
-        difficulty,
+        difficulty if scores is None else scores,
         method=Spec(method.name, tuple(sorted({**how, **method.kwargs}.items()))),
         seconds=seconds + time.perf_counter() - start,
         notes=notes,
@@ -79,19 +81,19 @@ def gathered(
     source: Source,
     budget: Budget,
     rows: ArrayLike,
-    difficulty: ArrayLike,
+    scores: ArrayLike,
     *,
     method: Spec,
     seconds: float,
     notes: Sequence[str] = (),
 ) -> CompressedSet:
-    """The set of some rows of `train`, in that order, with the difficulties (n,) they came from."""
-    picked = torch.from_numpy(np.asarray(rows, dtype=np.int64))
+    """The set of some rows of `train`, in that order, with the scores (n,) of all of `train`."""
+    picked = torch.from_numpy(np.array(rows, dtype=np.int64))
     made = from_rows(source, picked, method=str(method), budget=str(budget), seconds=seconds)
     known: dict[str, Any] = {field.name: getattr(made, field.name) for field in fields(made)}
     known["card"] = made.card.model_copy(update={"notes": (*made.card.notes, *notes)})
-    scores = torch.from_numpy(np.asarray(difficulty, dtype=np.float64))[picked]
-    return ScoredSet(**known, scores=scores)
+    every = torch.from_numpy(np.array(scores, dtype=np.float64))
+    return ScoredSet(**known, scores=every[picked])
 
 
 def read_policy(text: str) -> tuple[str, dict[str, Any]]:

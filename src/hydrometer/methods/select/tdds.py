@@ -28,9 +28,10 @@ def tdds(
 ) -> CompressedSet:
     """Keep by the smoothed unevenness of the prediction's movement, highest first.
 
-    Zhang et al., "Spanning Training Progress: Temporal Dual-Depth Scoring" (CVPR 2024), equations 5
-    to 8, window J and decay 0.9. A window of J epochs has J - 1 movements; a recording shorter than
-    the window has a single one. In DUAL's version of the code the window never moves.
+    Zhang et al., "Spanning Training Progress: Temporal Dual-Depth Scoring" (CVPR 2024) and its
+    public code: window J, decay 0.9. A window of J epochs has J - 1 movements; a recording shorter
+    than the window has a single window. In the copy of the code that DUAL compares with, the window
+    never moves.
     """
     at_least(min(epochs, window), 3, "tdds")
     return by_dynamics(

@@ -1,0 +1,93 @@
+"""GradMatch: keep the images whose weighted gradients add up to the gradient of the class."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+from torch import Tensor
+
+from hydrometer.methods.select.greedy import greedy
+from hydrometer.methods.select.last_layer import Gradients, gradients
+from hydrometer.methods.select.observer import see
+from hydrometer.registry import register
+from hydrometer.types import Budget, CompressedSet, HydrometerError, Source, Spec
+
+FLOOR = 1e-3
+"""Least weight, as a share of the mean: the loss of a batch of zero weights would have no mean."""
+
+
+@register("method")
+def gradmatch(
+    source: Source, budget: Budget, *, penalty: float = 0.5, rng: np.random.Generator
+) -> CompressedSet:
+    """Keep, class by class, images and weights w >= 0 that minimise ||sum w_i g_i - sum g||^2.
+
+    To this is added penalty * mean ||g||^2 * ||w||^2. Direction: the order of orthogonal matching
+    pursuit, and the only one. The set carries the weights. Orders are nested, weights are not.
+    Gradients are exact, of the last layer and its bias.
+
+    Killamsetty et al., "GRAD-MATCH" (ICML 2021), algorithm 2. Deviations: the penalty
+    is in units of the class's mean squared gradient, so that it means the same early and late in
+    training; the budget is always filled, images that only raise the error weighing a thousandth of
+    the mean instead of being left out.
+
+    Raises:
+        HydrometerError: `penalty` is not positive.
+    """
+    if penalty <= 0:
+        raise HydrometerError(f"penalty={penalty} is out of range; give more than 0")
+    seen = see(source)
+
+    def own(members: Tensor) -> Gradients:
+        return gradients(seen.features[members], seen.logits[members], source.train.labels[members])
+
+    def choose(members: Tensor, count: int) -> Tensor:
+        return pursue(own(members), count, penalty)
+
+    def weigh(members: Tensor, chosen: Tensor) -> Tensor:
+        return positive(fit(own(members), chosen, penalty))
+
+    method = Spec("gradmatch", (("penalty", penalty),))
+    return greedy(source, budget, choose, method=method, seconds=seen.seconds, weigh=weigh)
+
+
+def pursue(own: Gradients, count: int, penalty: float) -> Tensor:
+    """Positions (count,) by orthogonal matching pursuit: the gradient most along the residual, next.
+
+    The residual is what the best non-negative combination of those chosen leaves of the sum; the
+    lowest position wins ties.
+    """
+    target = residual = own.total()
+    taken = torch.zeros(len(own.errors), dtype=torch.bool)
+    order: list[int] = []
+    for _ in range(count):
+        best = int(own.along(residual).masked_fill(taken, -torch.inf).argmax())
+        taken[best] = True
+        order.append(best)
+        chosen = torch.tensor(order)
+        residual = target - own[chosen].total(fit(own, chosen, penalty))
+    return torch.tensor(order, dtype=torch.int64)
+
+
+def fit(own: Gradients, chosen: Tensor, penalty: float) -> Tensor:
+    """Weights w >= 0 (m,) that minimise ||sum_chosen w_i g_i - sum g||^2 + ridge ||w||^2.
+
+    With Gram matrix plus ridge L L^T and products c with the target, the objective is, up to a
+    constant, ||L^T w - L^-1 c||^2: a small non-negative least-squares problem.
+    """
+    few = own[chosen].double()
+    ridge = penalty * own.squares().mean().double().clamp(min=1e-30)
+    gram = few.products(few) + ridge * torch.eye(len(chosen), dtype=torch.float64)
+    factor = torch.linalg.cholesky(gram)
+    goal = torch.linalg.solve_triangular(
+        factor, few.along(own.total().double()).unsqueeze(1), upper=False
+    )
+    weights, _ = nnls(factor.T.numpy(), goal.squeeze(1).numpy())
+    return torch.from_numpy(weights).float()
+
+
+def positive(weights: Tensor) -> Tensor:
+    """The weights with zeros raised to `FLOOR` of the mean, or ones if all of them are zero."""
+    mean = weights.mean()
+    return weights.clamp(min=float(FLOOR * mean)) if mean > 0 else torch.ones_like(weights)

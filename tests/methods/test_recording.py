@@ -1,0 +1,218 @@
+import dataclasses
+import math
+import os
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from hydrometer.engine.loop import Cohort, Job, train
+from hydrometer.methods import recording
+from hydrometer.methods.recording import (
+    FIELDS,
+    Recorder,
+    bytes_needed,
+    measures,
+    record,
+    shift,
+    windows,
+)
+from hydrometer.types import HydrometerError, Trial
+
+SOURCE = tiny.source(classes=3, per_class=10)
+EPOCHS = 3
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One recording of two runs for the tests that only look."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYDROMETER_CACHE", str(tmp_path_factory.mktemp("recorded")))
+        yield record(SOURCE, runs=2, epochs=EPOCHS)
+
+
+def softmax(row):
+    top = max(row)
+    powers = [math.exp(z - top) for z in row]
+    return [p / sum(powers) for p in powers]
+
+
+def test_measures_agree_with_a_loop_over_images():
+    logits = torch.randn(40, 5, generator=torch.Generator().manual_seed(0)) * 4
+    labels = torch.arange(40) % 5
+    found = measures(logits, labels)
+    for i, (row, y) in enumerate(zip(logits.double().tolist(), labels.tolist(), strict=True)):
+        p = softmax(row)
+        others = [c for c in range(5) if c != y]
+        error = math.sqrt(sum((p[c] - (c == y)) ** 2 for c in range(5)))
+        assert found["loss"][i] == pytest.approx(-math.log(p[y]), rel=1e-4, abs=1e-6)
+        assert found["best_other"][i] == pytest.approx(max(p[c] for c in others), rel=1e-4)
+        assert found["error_norm"][i] == pytest.approx(error, rel=1e-4, abs=1e-6)
+        assert found["margin"][i] == pytest.approx(row[y] - max(row[c] for c in others), rel=1e-4)
+        assert found["correct"][i] == (row.index(max(row)) == y)
+
+
+def test_the_error_of_a_sure_image_keeps_its_digits():
+    logits = torch.tensor([[20.0, 0.0]])
+    found = measures(logits, torch.tensor([0]))
+    assert found["error_norm"].item() == pytest.approx(math.sqrt(2) * math.exp(-20), rel=1e-3)
+
+
+def test_shift_agrees_with_a_loop():
+    generator = torch.Generator().manual_seed(1)
+    now, before = (torch.randn(6, 4, generator=generator).softmax(1).log() for _ in range(2))
+    for i, value in enumerate(shift(now, before).tolist()):
+        pairs = zip(now[i].exp().tolist(), before[i].exp().tolist(), strict=True)
+        assert value == pytest.approx(sum(abs(p * math.log(p / q)) for p, q in pairs), rel=1e-4)
+
+
+def test_the_recorder_streams_to_disk_and_knows_its_size(tmp_path):
+    logits = torch.randn(4, 50, 3, generator=torch.Generator().manual_seed(2))
+    labels = torch.arange(50) % 3
+    with Recorder(tmp_path, images=50, epochs=4, classes=3) as recorder:
+        for epoch in range(4):
+            for start in range(0, 50, 16):
+                rows = slice(start, start + 16)
+                recorder.feed(epoch, start, logits[epoch, rows], labels[rows])
+    assert sum(f.stat().st_size for f in tmp_path.iterdir()) == bytes_needed(50, 4)
+    log_p = logits.log_softmax(-1)
+    moved = shift(log_p[1:].flatten(0, 1), log_p[:-1].flatten(0, 1)).view(3, 50)
+    assert np.allclose(np.load(tmp_path / "shift.npy")[1:], moved, rtol=2e-2, atol=2e-3)
+    assert np.load(tmp_path / "shift.npy")[0].max() == 0
+    assert np.allclose(np.load(tmp_path / "loss.npy")[2], measures(logits[2], labels)["loss"], 1e-3)
+
+
+def test_imagenet_at_sixty_epochs_stays_under_a_gigabyte():
+    assert bytes_needed(1_281_167, 60) < 10**9
+
+
+def test_a_record_is_of_clean_passes_after_each_epoch(shared):
+    trace = shared.traces[1]
+    data = tiny.whole(SOURCE)
+    how = recording.recipe(SOURCE, EPOCHS)
+    lens, _ = tiny.lens_and_exams(SOURCE)
+    cohort = Cohort([Job(Trial(data.digest, SOURCE.digest, how, 1), data)], SOURCE, lens, ())
+    seen = []
+    train(
+        cohort,
+        on_epoch=lambda _, program: seen.append(program.logits(cohort.images[0].images)[0].clone()),
+    )
+    expected = [measures(logits, SOURCE.train.labels) for logits in seen]
+    for name in set(FIELDS) - {"shift"}:
+        truth = torch.stack([e[name] for e in expected]).double().numpy()
+        assert trace.read(name, slice(None)) == pytest.approx(truth, rel=2e-3, abs=2e-3), name
+    assert trace.card.passes == "clean evaluation passes"
+
+
+def test_every_score_reads_one_and_the_same_run(monkeypatch):
+    first = record(SOURCE, epochs=2)
+    monkeypatch.setattr(recording, "_run", lambda *_: pytest.fail("trained again"))
+    again = record(SOURCE, epochs=2)
+    assert again.seconds == first.seconds > 0
+    for name in FIELDS:
+        assert (again.traces[0].arrays[name] == first.traces[0].arrays[name]).all()
+        assert isinstance(again.traces[0].arrays[name], np.memmap)
+
+
+def test_another_run_keeps_the_first(monkeypatch):
+    record(SOURCE, runs=1, epochs=1)
+    made = []
+    real = recording._run
+    monkeypatch.setattr(recording, "_run", lambda *a: made.append(a[2]) or real(*a))
+    record(SOURCE, runs=3, epochs=1)
+    assert made == [1, 2]
+
+
+def test_a_killed_run_leaves_nothing_and_starts_from_scratch(monkeypatch, tmp_path):
+    whole = record(SOURCE, epochs=2).traces[0]
+    for folder in (tmp_path / "recordings").iterdir():
+        folder.rename(tmp_path / folder.name)
+    real = Recorder.feed
+
+    def killed(self, epoch, first, logits, labels):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        real(self, epoch, first, logits, labels)
+
+    monkeypatch.setattr(Recorder, "feed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        record(SOURCE, epochs=2)
+    assert list((tmp_path / "recordings").iterdir()) == []
+    monkeypatch.setattr(Recorder, "feed", real)
+    again = record(SOURCE, epochs=2).traces[0]
+    assert all((again.arrays[name] == whole.arrays[name]).all() for name in FIELDS)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove", "card"])
+def test_a_damaged_run_is_recorded_again(tmp_path, damage):
+    before = {k: v.copy() for k, v in record(SOURCE, epochs=1).traces[0].arrays.items()}
+    (folder,) = (tmp_path / "recordings").iterdir()
+    if damage == "truncate":
+        (folder / "loss.npy").write_bytes((folder / "loss.npy").read_bytes()[:-10])
+    elif damage == "remove":
+        (folder / "margin.npy").unlink()
+    else:
+        (folder / "card.json").write_text("{}")
+    after = record(SOURCE, epochs=1).traces[0].arrays
+    assert all((after[name] == before[name]).all() for name in FIELDS)
+
+
+def test_old_drafts_are_swept_and_fresh_ones_left(tmp_path, monkeypatch):
+    stale, fresh = tmp_path / "recordings" / "a.1.part", tmp_path / "recordings" / "b.2.part"
+    for folder in (stale, fresh):
+        folder.mkdir(parents=True)
+        (folder / "loss.npy").write_bytes(b"")
+    ages = {stale: 2 * recording.STALE_SECONDS, fresh: 60}
+    for folder, age in ages.items():
+        then = (folder / "loss.npy").stat().st_mtime - age
+        os.utime(folder / "loss.npy", (then, then))
+    record(SOURCE, epochs=1)
+    assert not stale.exists()
+    assert fresh.exists()
+
+
+def test_scores_are_means_over_runs_in_blocks(shared, monkeypatch):
+    monkeypatch.setattr(recording, "BLOCK", 7)
+    found = shared.score(lambda a, b: (a * b).max(0), "loss", "label_probability")
+    runs = [t.arrays["loss"].astype(float) for t in shared.traces]
+    assert found == pytest.approx(sum((x * np.exp(-x)).max(0) for x in runs) / 2)
+    assert shared.seconds == sum(t.card.seconds for t in shared.traces)
+    assert "2 runs" in shared.note
+    assert "3 epochs" in shared.note
+
+
+def test_windows_are_all_stretches_or_the_whole():
+    values = np.arange(12.0).reshape(4, 3)
+    assert windows(values, 2).shape == (3, 3, 2)
+    assert windows(values, 2)[1, 2].tolist() == [5, 8]
+    assert windows(values, 9).shape == (1, 3, 4)
+
+
+def test_recording_leaves_the_global_random_state_alone():
+    state = torch.get_rng_state().clone(), np.random.get_state()[1].copy()  # noqa: NPY002
+    record(SOURCE, epochs=1)
+    assert torch.equal(torch.get_rng_state(), state[0])
+    assert (np.random.get_state()[1] == state[1]).all()  # noqa: NPY002
+
+
+def test_mistakes_are_named(monkeypatch):
+    with pytest.raises(HydrometerError, match="runs is 0"):
+        record(SOURCE, runs=0)
+    with pytest.raises(HydrometerError, match="epochs is 0"):
+        record(SOURCE, epochs=0)
+    with pytest.raises(HydrometerError, match="a single class"):
+        record(tiny.source(classes=1))
+
+
+def test_a_diverged_run_is_refused_and_not_kept(monkeypatch, tmp_path):
+    real = recording.recipe
+    monkeypatch.setattr(recording, "recipe", lambda *a: dataclasses.replace(real(*a), lr=1e30))
+    with pytest.raises(HydrometerError, match="diverged"):
+        record(SOURCE, epochs=2)
+    assert list((tmp_path / "recordings").iterdir()) == []
