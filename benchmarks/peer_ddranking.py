@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torchvision import datasets
 
 
 def fake_cifar10(arrays: str) -> type:
-    """torchvision's CIFAR10 over arrays already on disk, so that no download is needed."""
+    """Torchvision's CIFAR10 over arrays already on disk, so that no download is needed."""
     stored = np.load(arrays)
 
     class CIFAR10(torch.utils.data.Dataset):
@@ -57,17 +58,37 @@ def main() -> None:
     given = np.load(arrays)
     images, labels = torch.tensor(given["set_images"]), torch.tensor(given["set_labels"])
     dsa = {
-        "flip": 0.5, "rotate": 15.0, "saturation": 2.0, "brightness": 1.0, "contrast": 0.5,
-        "scale": 1.2, "crop": 0.125, "cutout": 0.5, "siamese": False, "latestseed": -1,
+        "flip": 0.5,
+        "rotate": 15.0,
+        "saturation": 2.0,
+        "brightness": 1.0,
+        "contrast": 0.5,
+        "scale": 1.2,
+        "crop": 0.125,
+        "cutout": 0.5,
+        "siamese": False,
+        "latestseed": -1,
     }
     for line in sys.stdin:
         ask = json.loads(line)
-        with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+        with (
+            Path(os.devnull).open("w") as quiet,
+            contextlib.redirect_stdout(quiet),
+            contextlib.redirect_stderr(quiet),
+        ):
             judge = peer.LabelRobustScoreHard(
-                dataset="CIFAR10", ipc=10, model_name="ConvNet-3", data_aug_func="dsa",
-                aug_params=dsa, optimizer="sgd", lr_scheduler="step",
-                step_size=max(1, ask["total"] // 2), num_epochs=ask["epochs"], num_workers=ask["workers"],
-                device="cpu", save_path=os.path.join(os.path.dirname(arrays), "peer", "s.csv"),
+                dataset="CIFAR10",
+                ipc=10,
+                model_name="ConvNet-3",
+                data_aug_func="dsa",
+                aug_params=dsa,
+                optimizer="sgd",
+                lr_scheduler="step",
+                step_size=max(1, ask["total"] // 2),
+                num_epochs=ask["epochs"],
+                num_workers=ask["workers"],
+                device="cpu",
+                save_path=str(Path(arrays).parent / "peer" / "s.csv"),
             )
             torch.manual_seed(ask["seed"])
             model = peer.build_model("ConvNet-3", 10, (32, 32), device="cpu")

@@ -11,8 +11,6 @@ import argparse
 import os
 from pathlib import Path
 
-from tabulate_results import environment_line, table
-
 from hydrometer import protocols, sources, verdict
 from hydrometer.artifact import foreign
 from hydrometer.cli.console import watching
@@ -22,6 +20,7 @@ from hydrometer.execute.lab import Lab
 from hydrometer.report import text
 from hydrometer.store import Store
 from hydrometer.types import Spec
+from tabulate_results import environment_line, table
 
 SETS = (
     ("dc-cifar10-ipc1", "normalised", Spec("normalise"), "as-dc@1", "28.3"),
@@ -53,11 +52,17 @@ def main() -> None:
                 judged = verdict.evaluate(plan, lab, store, observer)
             for arm in judged.arms:
                 found = judged.estimates[f"accuracy:{arm.name}"]
-                rows.append([
-                    folder, judged.protocol, arm.name, text.interval(found), str(found.n),
-                    " ".join(text.percent(a) for a in arm.accuracy),
-                    published if arm.name in ("subject", "subject_average") else "",
-                ])
+                rows.append(
+                    [
+                        folder,
+                        judged.protocol,
+                        arm.name,
+                        text.interval(found),
+                        str(found.n),
+                        " ".join(text.percent(a) for a in arm.accuracy),
+                        published if arm.name in ("subject", "subject_average") else "",
+                    ]
+                )
             print(rows, flush=True)
     head = ["set", "protocol", "arm", "test accuracy, %", "n", "each seed", "published, %"]
     page = Path("docs/results/published-sets.md")
@@ -65,7 +70,10 @@ def main() -> None:
     page.write_text(
         "# Published sets on the JPEG copy of CIFAR-10\n\n"
         "Made by `python benchmarks/published.py`. Last-step test accuracy, 95 % interval over seeds.\n\n"
-        + table(head, rows) + "\n\n" + environment_line(lab.device) + "\n"
+        + table(head, rows)
+        + "\n\n"
+        + environment_line(lab.device)
+        + "\n"
     )
     print(page.read_text())
 

@@ -29,7 +29,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 import torch
-from tabulate_results import environment_line, table
 
 from hydrometer import protocols, sources
 from hydrometer.artifact.rows import from_rows
@@ -38,6 +37,7 @@ from hydrometer.engine.environment import default_device
 from hydrometer.execute.lab import Lab
 from hydrometer.sources.draw import draw
 from hydrometer.types import Source, Trial
+from tabulate_results import environment_line, table
 
 HOME = Path(".out")
 EPOCHS = 1000
@@ -81,7 +81,9 @@ class Peer:
         script = Path(__file__).with_name("peer_ddranking.py")
         self.process = subprocess.Popen(
             [peer_python(), script, arrays],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def train(self, epochs: int, total: int, workers: int, seed: int) -> dict[str, Any]:
@@ -118,7 +120,9 @@ class Ours:
         """Seconds of training, seconds of the exams, and test accuracy of one student."""
         from dataclasses import replace
 
-        trial = Trial(self.data.digest, self.source.digest, replace(self.recipe, epochs=epochs), seed)
+        trial = Trial(
+            self.data.digest, self.source.digest, replace(self.recipe, epochs=epochs), seed
+        )
         start = time.perf_counter()
         cohort = loop.Cohort([loop.Job(trial, self.data)], self.source, self.lens, ())
         program, _ = loop.train(cohort)
@@ -145,7 +149,9 @@ def blocks(them: Peer, us: Ours, rounds: int, workers: int) -> list[tuple[float,
     for seed in range(rounds):
         theirs = them.train(BLOCK, EPOCHS, workers, seed)
         ours = us.train(BLOCK, seed)
-        verdict = EPOCHS / BLOCK * theirs["seconds"] / (EPOCHS / BLOCK * ours["train"] + ours["exam"])
+        verdict = (
+            EPOCHS / BLOCK * theirs["seconds"] / (EPOCHS / BLOCK * ours["train"] + ours["exam"])
+        )
         steps = (theirs["seconds"] - theirs["test_seconds"]) / ours["train"]
         ratios.append((verdict, steps))
         print(
@@ -163,11 +169,17 @@ def students(them: Peer, us: Ours, rounds: int, epochs: int) -> list[list[str]]:
         theirs = them.train(epochs, epochs, 0, seed)
         ours = us.train(epochs, seed)
         total = ours["train"] + ours["exam"]
-        rows.append([
-            str(seed), f"{theirs['seconds']:.0f}", f"{total:.1f}", f"{theirs['seconds'] / total:.1f}x",
-            f"{theirs['accuracies'][-1]:.1f}", f"{max(theirs['accuracies']):.1f}",
-            f"{100 * ours['accuracy']:.1f}",
-        ])
+        rows.append(
+            [
+                str(seed),
+                f"{theirs['seconds']:.0f}",
+                f"{total:.1f}",
+                f"{theirs['seconds'] / total:.1f}x",
+                f"{theirs['accuracies'][-1]:.1f}",
+                f"{max(theirs['accuracies']):.1f}",
+                f"{100 * ours['accuracy']:.1f}",
+            ]
+        )
         print(rows[-1], flush=True)
     return rows
 
@@ -190,20 +202,35 @@ def main() -> None:
             lines = []
             for workers in (0, 4):
                 found = blocks(them, us, args.rounds if workers == 0 else 2, workers)
-                lines.append(f"verdict: {spread([v for v, _ in found])}, peer with {workers} workers")
-                lines.append(f"steps alone: {spread([s for _, s in found])}, peer with {workers} workers")
+                lines.append(
+                    f"verdict: {spread([v for v, _ in found])}, peer with {workers} workers"
+                )
+                lines.append(
+                    f"steps alone: {spread([s for _, s in found])}, peer with {workers} workers"
+                )
             print("\n".join(lines))
             print(environment_line(us.lab.device), f"ours in {us.recipe.precision}")
             if args.quick:
                 return
-            head = ["seed", "peer, s", "ours, s", "ratio", "peer last, %", "peer best on test, %", "ours, %"]
+            head = [
+                "seed",
+                "peer, s",
+                "ours, s",
+                "ratio",
+                "peer last, %",
+                "peer best on test, %",
+                "ours, %",
+            ]
             trained = students(them, us, 3, 100)
     page = Path("docs/results/vs-ddranking.md")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(
         "# Beside ddranking 0.2.0\n\nMade by `python benchmarks/vs_ddranking.py`.\n\n```\n"
-        + "\n".join(lines) + "\n```\n\nWhole students of 100 epochs, in turn (peer with 0 workers):\n\n"
-        + table(head, trained) + "\n\n" + environment_line(us.lab.device)
+        + "\n".join(lines)
+        + "\n```\n\nWhole students of 100 epochs, in turn (peer with 0 workers):\n\n"
+        + table(head, trained)
+        + "\n\n"
+        + environment_line(us.lab.device)
         + f" Ours in {us.recipe.precision}, the peer in float32.\n"
     )
 

@@ -1,6 +1,6 @@
-import tiny
 import torch
 
+import tiny
 from hydrometer import digest
 from hydrometer.types import Spec, Trial
 

@@ -2,9 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
+import tiny
 from hydrometer import protocols, registry, verdict
 from hydrometer.artifact.container import make
 from hydrometer.artifact.rows import from_rows
@@ -84,8 +84,13 @@ def test_the_same_images_as_float_pixels_score_the_same(tmp_path):
     """An import that holds the same images as a selection must agree with it."""
     data = subject()
     floats = make(
-        data.images.float() / 255, data.labels, source=SOURCE, method="import", budget="ipc=3",
-        seed=None, seconds=0.0,
+        data.images.float() / 255,
+        data.labels,
+        source=SOURCE,
+        method="import",
+        budget="ipc=3",
+        seed=None,
+        seconds=0.0,
     )
     protocol = small("as-dc@1")
     ours, _ = judge(tmp_path / "a.sqlite", protocol, data)
@@ -137,8 +142,13 @@ def test_a_better_set_scores_better(tmp_path):
     """A planted pair: real images against the same number of images of pure noise."""
     noise = torch.randint(0, 255, (9, 1, 8, 8), generator=torch.Generator().manual_seed(1))
     bad = make(
-        noise.to(torch.uint8), subject().labels, source=SOURCE, method="noise", budget="ipc=3",
-        seed=None, seconds=0.0,
+        noise.to(torch.uint8),
+        subject().labels,
+        source=SOURCE,
+        method="noise",
+        budget="ipc=3",
+        seed=None,
+        seconds=0.0,
     )
     protocol = small("as-dc@1", epochs="30")
     good, _ = judge(tmp_path / "a.sqlite", protocol)
@@ -153,9 +163,20 @@ def _row(job, val, test):
     from hydrometer.types import Run
 
     return Run(
-        key=digest.of_trial(job.trial), set_digest="s", source_digest="s", recipe_digest="r",
-        recipe="{}", seed=job.trial.seed, status="done", val_hits=(val,), val_totals=(10,),
-        test_hits=(test,), test_totals=(10,), losses=(1.0,), steps=1, seconds=1.0,
+        key=digest.of_trial(job.trial),
+        set_digest="s",
+        source_digest="s",
+        recipe_digest="r",
+        recipe="{}",
+        seed=job.trial.seed,
+        status="done",
+        val_hits=(val,),
+        val_totals=(10,),
+        test_hits=(test,),
+        test_totals=(10,),
+        losses=(1.0,),
+        steps=1,
+        seconds=1.0,
         environment=environment(tiny.CPU),
     )
 

@@ -271,7 +271,7 @@ class Arm:
 
 
 class Estimate(Stored):
-    """A number with its interval: `level` is the interval's nominal coverage, `n` the seeds behind it."""
+    """A number with its interval: `level` is its nominal coverage, `n` the seeds behind it."""
 
     value: float
     low: float

@@ -1,4 +1,4 @@
-"""From a set and a protocol to a verdict: plan the trials, train what is missing, reduce to estimates."""
+"""From a set and a protocol to a verdict: plan trials, train what is missing, reduce to estimates."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 import dataclasses
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from hydrometer.engine import loop
 from hydrometer.engine.program import Solo, Stack
 from hydrometer.types import Spec

@@ -3,9 +3,9 @@ import sys
 import textwrap
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from hydrometer import digest
 from hydrometer.execute import Silent, serial
 from hydrometer.execute.lab import Lab
@@ -62,7 +62,7 @@ def test_a_stop_keeps_finished_students_and_frees_the_others(tmp_path):
 
 
 def test_kill_loses_at_most_the_running_student(tmp_path):
-    """A process that dies without a word in its second student leaves the first, and its claims lapse."""
+    """A process that dies in its second student leaves the first, and its claims lapse."""
     path = tmp_path / "runs.sqlite"
     script = textwrap.dedent(
         f"""

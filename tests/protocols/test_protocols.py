@@ -1,6 +1,6 @@
 import pytest
-import tiny
 
+import tiny
 from hydrometer import digest, protocols, registry
 from hydrometer.protocols import Case
 from hydrometer.types import HydrometerError

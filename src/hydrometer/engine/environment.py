@@ -10,7 +10,6 @@ import torch
 
 from hydrometer.types import Environment, Precision
 
-
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Parameters of mallopt(3)."""
 

@@ -15,7 +15,7 @@ from hydrometer.types import HydrometerError, Recipe, Source, Spec, Trial
 
 
 def observer_recipe(source: Source) -> Recipe:
-    """How the network behind `network` features is trained: the field's student, four short epochs or 600 steps."""
+    """How the network behind `network` features is trained: four short epochs, or 600 steps."""
     return Recipe(
         student=students.default_for(source.shape),
         optimiser=Spec("sgd", (("momentum", 0.9), ("weight_decay", 5e-4))),

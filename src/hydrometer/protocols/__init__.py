@@ -34,6 +34,7 @@ HALF_WAY = Spec("step", (("every", 0.5), ("gamma", 0.1)))
 TRIANGLE = Spec("triangle", (("warmup", 0.2),))
 RATES = (0.001, 0.005, 0.01, 0.05, 0.1)
 """The learning-rate grid of DD-Ranking."""
+CROSS_ENTROPY = Spec("cross-entropy")
 SOFT = Spec("soft-cross-entropy", (("temperature", 1.0),))
 CLEARED = frozenset({"convnet"})
 """Students whose accuracy in bfloat16 was compared over 20 seeds: docs/results/precision.md."""
@@ -78,7 +79,7 @@ class Settings:
     student: Spec | None = None
     """None is the field's choice for the image size: see `students.default_for`."""
     whiten: Spec | None = None
-    loss: Spec = Spec("cross-entropy")
+    loss: Spec = CROSS_ENTROPY
     average: float | None = None
     precision: Asked = "auto"
     """"auto" is bfloat16 where the device has it and the student is in CLEARED, else float32."""
@@ -142,7 +143,7 @@ def release(
 
 
 def load(name: str) -> Protocol:
-    """The protocol a name asks for: `ddranking-hard@1`, or with changes `ddranking-hard@1{epochs=100}`."""
+    """The protocol a name asks for: `ddranking-hard@1`, or changed, `ddranking-hard@1{epochs=100}`."""
     match = re.fullmatch(r"([^{}]+?)(?:\{(.*)\})?", name.strip())
     if match is None:
         raise HydrometerError(f"cannot read protocol {name!r}; write name@version{{setting=value}}")
@@ -174,7 +175,7 @@ def recipe(settings: Settings, source: Source, **changes: object) -> Recipe:
         epochs=settings.epochs,
         batch=settings.batch,
         augment=settings.augment,
-        loss=Spec("cross-entropy"),
+        loss=CROSS_ENTROPY,
         whiten=settings.whiten,
         average=settings.average,
         precision=precision(settings, source),
@@ -218,7 +219,7 @@ def seeds_of(settings: Settings) -> tuple[int, ...]:
 
 
 def random_sets(case: Case, settings: Settings) -> tuple[CompressedSet, ...]:
-    """One random real set per seed with the subject's count in each class, the same for every subject."""
+    """One random real set per seed with the subject's count in each class, whatever the subject."""
     counts = case.subject.labels.bincount(minlength=len(case.source.classes)).tolist()
     return tuple(
         from_rows(
