@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -25,6 +25,9 @@ from hydrometer.types import HydrometerError
 # Idle OpenMP threads sleep instead of spinning: on a busy machine that is several times faster.
 # It must be set before torch is first imported, and a user's own choice wins.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+MISTAKE, INTERRUPTED = 2, 130
+"""Exit codes: of a user's mistake, as typer's own, and of Ctrl-C."""
 
 app = typer.Typer(
     name="hydrometer",
@@ -68,18 +71,27 @@ def main() -> None:
     try:
         app()
     except HydrometerError as error:
-        fail(str(error), 2)
-    except KeyboardInterrupt:
-        fail("stopped; finished students are stored: run the same command to go on", 130)
+        fail(str(error), MISTAKE)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            fail(f"the disk is full ({error.filename or 'while writing'}); free some space", 2)
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            fail(f"no permission to write {error.filename}; choose another place", 2)
-        raise
+        fail(of_system(error), MISTAKE)
+    except SystemExit as leaving:
+        # typer turns Ctrl-C into this code, without a word.
+        if leaving.code != INTERRUPTED:
+            raise
+        fail("stopped; finished students are stored: run the same command to go on", INTERRUPTED)
 
 
-def fail(sentence: str, code: int) -> None:
-    """Say what went wrong on standard error and leave."""
-    sys.stderr.write(f"hydrometer: {sentence}\n")
+def of_system(error: OSError) -> str:
+    """What the operating system refused, and what to do about it."""
+    where = error.filename or "while writing"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full ({where}); free some space and run the same command again"
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"no permission for {where}; choose another place"
+    return f"{error.strerror or error} ({where})"
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Say what went wrong in one line on standard error, and leave."""
+    sys.stderr.write(f"hydrometer: {' '.join(sentence.split())}\n")
     sys.exit(code)

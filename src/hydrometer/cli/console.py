@@ -19,7 +19,8 @@ from rich.progress import (
 
 from hydrometer.types import Run
 
-talk = Console(stderr=True, highlight=False)
+talk = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+"""Prints text as it is: a path may hold brackets and colons, and a log wants whole lines."""
 
 
 def write(text: str) -> None:

@@ -8,6 +8,12 @@ from typing import Any
 from hydrometer import registry
 from hydrometer.protocols import Protocol
 
+UNSET = {
+    "student": "the field's choice for the image size",
+    "whiten": "channel mean and deviation of the source",
+}
+"""What a setting that is not set means, where it is not "none"."""
+
 
 def about(kind: str, name: str) -> str:
     """The first sentence of a plug-in."""
@@ -32,7 +38,7 @@ def protocol_story(protocol: Protocol) -> str:
     settings = protocol.settings
     lines = [f"protocol {protocol.name}: {protocol.about}", ""]
     for field, value in vars(settings).items():
-        lines.append(f"  {field:10} {_value(value)}")
+        lines.append(f"  {field:10} {UNSET.get(field, 'none') if value is None else _value(value)}")
     lines += ["", f"  metrics    {', '.join(protocol.metrics)}", ""]
     lines.append(inspect.getdoc(inspect.getmodule(protocol.build)) or "")
     return "\n".join(lines)
@@ -43,7 +49,7 @@ def _value(value: Any) -> str:
         return " | ".join(str(v) for v in value) or "none"
     if hasattr(value, "__dataclass_fields__") and not hasattr(value, "kwargs"):
         return ", ".join(f"{k}={_value(v)}" for k, v in vars(value).items())
-    return "the field's choice for the image size" if value is None else str(value)
+    return str(value)
 
 
 def _doc(plugin: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from hydrometer.cli.options import JsonOption
 
@@ -11,7 +12,6 @@ def command(json: JsonOption = False) -> None:
     """Show versions, device, folders and data, and say what to do about anything missing."""
     import json as encoder
     from importlib.metadata import PackageNotFoundError, version
-    from pathlib import Path
 
     from hydrometer.cli.console import write
     from hydrometer.engine.environment import default_device, environment
@@ -32,7 +32,7 @@ def command(json: JsonOption = False) -> None:
         **{name: installed(name) for name in ("torch", "torchvision", "timm", "cleanlab", "ray")},
         "device": f"{found.device}, {found.threads} threads",
         "data": f"{root} ({'there' if Path(root).is_dir() else 'missing: set HYDROMETER_DATA'})",
-        "cache": f"{folder()} ({'writable' if _writable(folder()) else 'NOT writable: set HYDROMETER_CACHE'})",
+        "cache": f"{folder()} ({_access(folder())})",
     }
     if json:
         write(encoder.dumps(facts))
@@ -41,10 +41,7 @@ def command(json: JsonOption = False) -> None:
         write(f"{name:12} {value}")
 
 
-def _writable(path: object) -> bool:
-    from pathlib import Path
-
-    place = Path(str(path))
-    while not place.exists():
-        place = place.parent
-    return os.access(place, os.W_OK)
+def _access(path: Path) -> str:
+    """Whether the folder, or the nearest one above it that exists, can be written."""
+    place = next(p for p in (path, *path.parents) if p.exists())
+    return "writable" if os.access(place, os.W_OK) else "NOT writable: set HYDROMETER_CACHE"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,10 @@ from hydrometer.cli.options import (
     StoreOption,
     VerboseOption,
 )
+
+if TYPE_CHECKING:
+    from hydrometer.execute.lab import Lab
+    from hydrometer.verdict import Plan
 
 
 def command(
@@ -42,6 +46,10 @@ def command(
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Also write an HTML report to this file.")
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="Write where the time goes: a table, and a trace to this .json file."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
@@ -77,6 +85,8 @@ def command(
         cost = verdict.cost(plan, lab, runs)
         if not quiet:
             talk.print(text.cost(cost, chosen.name, lab.device.type))
+        if profile is not None:
+            show_profile(profile, plan, lab)
         if dry_run:
             if json:
                 write(cost_json(cost, chosen.name))
@@ -97,6 +107,24 @@ def command(
         write(judged.model_dump_json())
     else:
         write(verdict_table([judged]))
+
+
+def show_profile(trace: Path, plan: Plan, lab: Lab) -> None:
+    """Profile the first student of the plan and print the table on standard error."""
+    from hydrometer.cli.console import talk
+    from hydrometer.engine import profile
+
+    job = plan.jobs[0]
+    lens = lab.lens(job.trial.recipe.whiten)
+    teachers = lab.teachers(job.trial.recipe.teacher, lens)
+    exam = lab.exams(job.trial.recipe.whiten)[1]
+    found = profile.spans(job, lab.source, lens, exam, teachers, trace)
+    total = sum(span.seconds for span in found)
+    for span in found:
+        talk.print(
+            f"{span.part:22} {span.seconds:8.3f} s  {span.seconds / total:6.1%}  {span.calls} calls"
+        )
+    talk.print(f"trace: {trace} (open it at ui.perfetto.dev)")
 
 
 def cost_json(cost: object, protocol: str) -> str:

@@ -25,9 +25,9 @@ def command(
     from hydrometer.cli.console import write
     from hydrometer.cli.describe import about
 
-    singular = kind if kind in registry.PACKAGES else kind.removesuffix("s")
-    if singular not in registry.PACKAGES:
-        raise registry.unknown("kind", kind, sorted(registry.PACKAGES))
+    singular = next((k for k in registry.PACKAGES if kind in (k, plural(k))), None)
+    if singular is None:
+        raise registry.unknown("kind", kind, sorted(map(plural, registry.PACKAGES)))
     lines = {name: about(singular, name) for name in registry.names(singular)}
     if json:
         write(encoder.dumps(lines))
@@ -35,3 +35,14 @@ def command(
     width = max(map(len, lines), default=0)
     for name, line in lines.items():
         write(f"{name:{width}}  {line}")
+
+
+def plural(kind: str) -> str:
+    """A kind as the command line calls all of it.
+
+    >>> plural("source"), plural("loss"), plural("labels")
+    ('sources', 'losses', 'labels')
+    """
+    if kind.endswith("ss"):
+        return f"{kind}es"
+    return kind if kind.endswith("s") else f"{kind}s"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from hydrometer import digest, seeds, students
 from hydrometer.augment import Augmented, Pipeline
@@ -111,9 +112,13 @@ class Cohort:
     def view(self, batch: Batch, draws: Tensor) -> tuple[Tensor, Target]:
         """The augmented images of a batch, and what they are taught."""
         rows = batch.rows
-        seen: Augmented = self.pipeline(self._gather(rows), draws[:, : rows.shape[1]])
+        with record_function("data"):
+            images = self._gather(rows)
+        with record_function("augmentation"):
+            seen: Augmented = self.pipeline(images, draws[:, : rows.shape[1]])
         labels = self.labels.gather(1, rows)
-        soft = self.regime.soft(rows, seen.images)
+        with record_function("labels"):
+            soft = self.regime.soft(rows, seen.images)
         weight = None if self.weights is None else self.weights.gather(1, rows)
         if seen.partner is None:
             return seen.images, Target(labels, soft, weight=weight)
@@ -176,7 +181,8 @@ def hits(program: Program, images: Images, labels: Tensor, classes: int) -> Tens
     counts: Tensor | None = None
     for rows, batch in images.batches(size):
         truth = labels[rows].to(batch.device)
-        right = program.logits(batch).argmax(-1) == truth
+        with record_function("test"):
+            right = program.logits(batch).argmax(-1) == truth
         found = torch.stack([torch.bincount(truth[r], minlength=classes) for r in right])
         counts = found if counts is None else counts + found
     return torch.zeros(1, classes, dtype=torch.int64) if counts is None else counts.cpu()

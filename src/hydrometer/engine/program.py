@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+from torch.profiler import record_function
 
 from hydrometer.engine.objective import Target, objective
 from hydrometer.engine.optimisers import Optimiser
@@ -75,12 +76,15 @@ class Solo:
     def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
         """Forward, backward, update."""
         self.model.train()
-        with reduced(self.device, self.precision):
-            logits = self.model(images[0])
         alone = Target(*(None if part is None else part[0] for part in target))  # type: ignore[arg-type]
-        value = objective(self.loss, logits.float(), alone)
-        grads = torch.autograd.grad(value, self.params, allow_unused=True, materialize_grads=True)
-        with torch.no_grad():
+        with record_function("forward"), reduced(self.device, self.precision):
+            logits = self.model(images[0])
+            value = objective(self.loss, logits.float(), alone)
+        with record_function("backward"):
+            grads = torch.autograd.grad(
+                value, self.params, allow_unused=True, materialize_grads=True
+            )
+        with record_function("optimiser"), torch.no_grad():
             self.optimiser.step(self.params, grads, rates[0])
             if self.average is not None:
                 self.average.update(self.params)
@@ -132,7 +136,8 @@ class Stack:
             return objective(self.loss, logits.float(), own)
 
         state = dict(zip(self.names, self.params, strict=True))
-        grads, values = vmap(grad_and_value(value))(state, self.buffers, images, present)
+        with record_function("forward and backward"):
+            grads, values = vmap(grad_and_value(value))(state, self.buffers, images, present)
         rate = torch.tensor(list(rates), dtype=torch.float32, device=self.device)
         self.optimiser.step(self.params, [grads[name] for name in self.names], rate)
         if self.average is not None:
