@@ -159,7 +159,7 @@ class Budget:
         given = [v for v in (self.per_class, self.fraction, self.bytes) if v is not None]
         if len(given) != 1:
             raise HydrometerError("give exactly one budget: images per class, a fraction, or bytes")
-        if given[0] < 0 or (self.fraction is not None and self.fraction > 1):
+        if given[0] < 0 or (self.fraction is not None and not self.fraction <= 1):
             raise HydrometerError(
                 f"budget {self} is out of range: counts >= 0, fractions in [0, 1]"
             )

@@ -5,7 +5,7 @@ def test_a_protocol_states_its_settings():
     said = explain.protocol("ddranking-hard-quick@1", "convnet(depth=2)")
     assert said.startswith("ddranking-hard-quick@1: ")
     for part in ("Student convnet(depth=2)", "100 epochs", "augmentation dsa", "5 seeds",
-                 "chosen on val from 0.005, 0.02, 0.05", "Full data: 4 epochs"):  # fmt: skip
+                 "chosen on val from 0.01, 0.03, 0.1", "Full data: 4 epochs"):  # fmt: skip
         assert part in said
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, OutOption, SourceOption
+from hydrometer.cli.options import JsonOption, OutOption, SourceOption, new_file
 
 
 def command(
@@ -23,12 +23,20 @@ def command(
     ] = None,
     out: OutOption = Path("set.safetensors"),
     seed: Annotated[int, typer.Option(help="Seed of everything random in the method.")] = 0,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also list the kept rows, ranks and scores in this file.", callback=new_file
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Make a small training set from a source, by one method and within one budget."""
     from hydrometer import methods, registry, seeds, sources
     from hydrometer.artifact import container
     from hydrometer.cli.console import write
+    from hydrometer.cli.describe import set_json
+    from hydrometer.methods.select import manifest as manifests
     from hydrometer.report import text
     from hydrometer.types import Budget
 
@@ -38,8 +46,10 @@ def command(
         sources.load(source), spec, budget, rng=seeds.numpy_rng(seed, f"method/{spec}"), seed=seed
     )
     container.save(made, out)
+    if manifest is not None:
+        manifests.write(manifests.describe(made), manifest)
     if json:
-        write(made.card.model_dump_json())
+        write(set_json(out, made))
     else:
         write(
             f"{out}: {len(made)} images by {made.card.method}, {text.bytes(made.card.bytes.total)}, "

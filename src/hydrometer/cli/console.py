@@ -26,6 +26,7 @@ talk = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wra
 def write(text: str) -> None:
     """Print a line of the result on standard output."""
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 class Lines:

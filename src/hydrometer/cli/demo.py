@@ -9,7 +9,7 @@ import typer
 
 from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption
 
-METHODS = ("random", "herding")
+METHODS = ("random", "herding", "el2n")
 IPC = 1
 
 
@@ -24,7 +24,7 @@ def command(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Compress scikit-learn's digits with two methods, score both, and write report.html."""
+    """Compress scikit-learn's digits with three methods, score them, and write report.html."""
     import tempfile
 
     from hydrometer import methods, protocols, registry, seeds, sources, verdict

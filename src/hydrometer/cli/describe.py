@@ -1,12 +1,15 @@
-"""One line, and the whole story, about a plug-in: both from its own docstring."""
+"""What there is to say of a plug-in, from its own docstring, and of a set, from its card."""
 
 from __future__ import annotations
 
 import inspect
+import json
+from pathlib import Path
 from typing import Any
 
 from hydrometer import registry
 from hydrometer.protocols import Protocol
+from hydrometer.types import CompressedSet
 
 UNSET = {
     "student": "the field's choice for the image size",
@@ -62,3 +65,15 @@ def _signature(plugin: Any) -> str:
         return str(inspect.signature(plugin))
     except (TypeError, ValueError):
         return ""
+
+
+def set_json(path: Path, compressed: CompressedSet) -> str:
+    """A set's file, digest, size and card as one JSON object."""
+    told = {
+        "set": str(path),
+        "digest": compressed.digest,
+        "images": len(compressed),
+        "shape": list(compressed.images.shape[1:]),
+        "card": compressed.card.model_dump(mode="json"),
+    }
+    return json.dumps(told)

@@ -15,6 +15,7 @@ from hydrometer.cli.options import (
     SourceOption,
     StoreOption,
     VerboseOption,
+    new_file,
 )
 
 if TYPE_CHECKING:
@@ -45,11 +46,14 @@ def command(
         typer.Option("--set", help="Any other setting, e.g. rates=0.01|0.1. Renames the protocol."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Also write an HTML report to this file.")
+        Path | None, typer.Option(help="Also write an HTML report to this file.", callback=new_file)
     ] = None,
     profile: Annotated[
         Path | None,
-        typer.Option(help="Write where the time goes: a table, and a trace to this .json file."),
+        typer.Option(
+            help="Write where the time goes: a table, and a trace to this .json file.",
+            callback=new_file,
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")

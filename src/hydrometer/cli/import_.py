@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, OutOption, SourceOption
+from hydrometer.cli.options import JsonOption, OutOption, SourceOption, new_file
 
 
 def command(
@@ -25,7 +25,8 @@ def command(
     ],
     out: OutOption = Path("set.safetensors"),
     preview: Annotated[
-        Path | None, typer.Option(help="Contact sheet to write; by default beside --out.")
+        Path | None,
+        typer.Option(help="Contact sheet to write; by default beside --out.", callback=new_file),
     ] = None,
     format: Annotated[
         str | None, typer.Option(help="Format, if it cannot be guessed: hydrometer list formats.")
@@ -47,6 +48,7 @@ def command(
     from hydrometer.artifact import container, foreign
     from hydrometer.artifact import preview as sheets
     from hydrometer.cli.console import talk, write
+    from hydrometer.cli.describe import set_json
     from hydrometer.engine.data import fit
     from hydrometer.types import Spec
 
@@ -68,7 +70,7 @@ def command(
     for note in made.card.notes:
         talk.print(note)
     if json:
-        write(made.card.model_dump_json())
+        write(set_json(out, made))
     else:
         kind = "soft" if made.soft is not None else "hard"
         write(f"{out}: {len(made)} images with {kind} labels; look at {sheet}")

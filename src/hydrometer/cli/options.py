@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from hydrometer.types import HydrometerError
+
+
+def new_file(path: Path | None) -> Path | None:
+    """The path of a file to write, refused before any work is done if it cannot be one."""
+    if path is not None and path.is_dir():
+        raise HydrometerError(f"{path} is a folder; name a file in it")
+    return new_place(path)
+
+
+def new_place(path: Path | None) -> Path | None:
+    """The path of a file or folder to write, refused if the folder around it cannot be written to."""
+    if path is not None and not path.parent.is_dir():
+        raise HydrometerError(
+            f"cannot write {path}: there is no folder {path.parent}; make it first"
+        )
+    if path is not None and not os.access(path.parent, os.W_OK):
+        raise HydrometerError(f"cannot write {path}: no permission; choose another place")
+    return path
+
 
 SourceOption = Annotated[
     str,
@@ -28,7 +50,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progre
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say what is batched, cached and chosen.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.", callback=new_file)]
 SetArgument = Annotated[
     Path,
     typer.Argument(help="A compressed set (.safetensors), from compress or import.", metavar="SET"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hydrometer.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from hydrometer.types import CompressedSet
 
 
 def command(
@@ -18,7 +21,6 @@ def command(
 ) -> None:
     """Show a set's card and bytes, or a plug-in's settings, arguments and sources."""
     from hydrometer import registry
-    from hydrometer.cli.console import write
 
     if name.endswith(".safetensors") or Path(name).is_file():
         return show_set(Path(name), json)
@@ -28,10 +30,18 @@ def command(
     if not kinds:
         known = sorted({n for kind in registry.PACKAGES for n in registry.names(kind)})
         raise registry.unknown("thing", name, known)
+    return show_plugins(name, kinds, json)
+
+
+def show_plugins(name: str, kinds: list[str], json: bool) -> None:
+    """Print what the plug-ins of one name say of themselves, by kind as JSON."""
+    import json as encoder
+
+    from hydrometer.cli.console import write
     from hydrometer.cli.describe import story
 
-    write("\n\n".join(story(kind, name) for kind in kinds))
-    return None
+    stories = {kind: story(kind, name) for kind in kinds}
+    write(encoder.dumps(stories) if json else "\n\n".join(stories.values()))
 
 
 def show_protocol(name: str, json: bool) -> None:
@@ -56,12 +66,13 @@ def show_set(path: Path, json: bool) -> None:
     """Print a set's card."""
     from hydrometer.artifact import container
     from hydrometer.cli.console import write
+    from hydrometer.cli.describe import set_json
     from hydrometer.report import text
 
     loaded = container.load(path)
     card = loaded.card
     if json:
-        write(card.model_dump_json())
+        write(set_json(path, loaded))
         return
     shape = "×".join(map(str, loaded.images.shape[1:]))
     kind = str(loaded.images.dtype).removeprefix("torch.")
@@ -79,9 +90,22 @@ def show_set(path: Path, json: bool) -> None:
             f"{text.bytes(card.bytes.total)} = images {text.bytes(card.bytes.images)} + "
             f"labels {text.bytes(card.bytes.labels)} + teacher {text.bytes(card.bytes.teacher)}",
         ),
+        ("as files", as_files(loaded)),
         ("rate", card.student_lr),
     ):
         if value is not None:
             write(f"  {label:8} {value}")
     for note in card.notes:
         write(f"  note     {note}")
+
+
+def as_files(compressed: CompressedSet) -> str | None:
+    """What the images of a uint8 set weigh as image files; other sets and channels have none."""
+    from hydrometer.methods.bytes import PAPER_QUALITY, jpeg_bytes, png_bytes
+    from hydrometer.report import text
+
+    images = compressed.images
+    if images.is_floating_point() or images.shape[1] not in (1, 3):
+        return None
+    png, jpeg = text.bytes(png_bytes(images)), text.bytes(jpeg_bytes(images))
+    return f"PNG {png}, JPEG q{PAPER_QUALITY} {jpeg}"

@@ -260,6 +260,7 @@ _PLAIN: dict[str, Callable[[str], object]] = {
     "epochs": int,
     "batch": int,
     "seeds": int,
+    "least_steps": int,
     "average": float,
     "student": students.spec,
     "optimiser": registry.parse,
@@ -312,7 +313,7 @@ def _text(value: object) -> str:
 
 
 def _check(name: str, value: object) -> None:
-    low = 1 if isinstance(value, int) else 0
+    low = 1 if isinstance(value, int) and not name.endswith("least_steps") else 0
     if isinstance(value, int | float) and not value >= low:
         raise HydrometerError(f"setting {name}={value} is out of range: at least {low}")
     if name.endswith("precision") and value not in ("auto", "float32", "bfloat16"):

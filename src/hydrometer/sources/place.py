@@ -29,6 +29,14 @@ class Place:
                 f"or folder:PATH for your own images"
             )
 
+    def accepts_downloads(self) -> None:
+        """Refuse to download into a folder that $HYDROMETER_DATA names, but that is not there."""
+        if os.environ.get("HYDROMETER_DATA") and not self.root.is_dir():
+            raise HydrometerError(
+                f"HYDROMETER_DATA is {str(self.root)!r}, which is no folder; correct it, or make the "
+                f"folder, and datasets will be downloaded to it"
+            )
+
     def folder(self, source: str) -> Path:
         """The folder that the path names, looked up from here and then from the root."""
         if self.path is None:

@@ -62,6 +62,7 @@ def load(place: Place, published: Published) -> Source:
     bases = [base for base in (place.root, folder) if _files(base, published)]
     base = bases[0] if bases else folder
     if not bases:
+        place.accepts_downloads()
         _open(published, base, train=True)
     read = partial(_from_torchvision, published, base)
     return cached(published.name, base, _files(base, published), read)

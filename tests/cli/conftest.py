@@ -1,0 +1,68 @@
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from hydrometer import cli
+
+PROTOCOL = (
+    "ddranking-hard-quick@1{augment=none,epochs=2,full.epochs=1,full.least_steps=0,full.seeds=2,"
+    "precision=float32,rates=0.01|0.03,seeds=2,student=convnet(depth=2,norm=instance,width=8)}"
+)
+STUDENTS = 2 * 2 * 2 + 2
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run a command line in an empty folder: exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*words):
+        monkeypatch.setattr(sys, "argv", ["hydrometer", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        printed = capsys.readouterr()
+        return left.value.code or 0, printed.out, printed.err
+
+    return called
+
+
+@pytest.fixture
+def succeed(run):
+    """Run a command line that must succeed: standard output and standard error."""
+
+    def called(*words):
+        code, out, err = run(*words)
+        assert code == 0, err
+        return out, err
+
+    return called
+
+
+@pytest.fixture
+def refused(run):
+    """Run a command line that must be refused: the one sentence it says."""
+
+    def called(*words):
+        code, out, err = run(*words)
+        said = [line for line in err.splitlines() if line.startswith("hydrometer: ")]
+        assert (code, out, len(said)) == (2, "", 1), err
+        assert err.endswith(said[0] + "\n")
+        return said[0]
+
+    return called
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A set of ten random digits."""
+    path = tmp_path_factory.mktemp("made") / "set.safetensors"
+    words = ["compress", "-s", "digits", "-m", "random", "--ipc", "1", "--out", str(path)]
+    assert CliRunner().invoke(cli.app, words).exit_code == 0
+    return path
+
+
+@pytest.fixture
+def evaluate():
+    """The words that score a set of digits with ten quick students."""
+    return lambda path, *more: ("evaluate", path, "-s", "digits", "-p", PROTOCOL, *more)
