@@ -13,7 +13,6 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from tabulate_results import environment_line, table
 
 from hydrometer import protocols, seeds, sources, students
 from hydrometer.artifact.rows import from_rows
@@ -27,6 +26,7 @@ from hydrometer.sources.draw import draw
 from hydrometer.stats import bootstrap, paired
 from hydrometer.store import Store
 from hydrometer.types import Trial
+from tabulate_results import environment_line, table
 
 CASES = (
     ("digits", "convnet-2", 10, 100),
@@ -62,8 +62,8 @@ def main() -> None:
     page = Path("docs/results/precision.md")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(
-        "# bfloat16 against float32\n\nMade by `python benchmarks/precision.py`: random real images, DSA,"
-        " SGD 0.01, the same seeds in both; 95 % intervals over paired seeds.\n\n"
+        "# bfloat16 against float32\n\nMade by `python benchmarks/precision.py`: random real images, DSA"
+        ", SGD 0.01, the same seeds in both; 95 % intervals over paired seeds.\n\n"
         + table(head, rows)
         + "\n\n"
         + environment_line(default_device())

@@ -15,7 +15,7 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -38,6 +38,7 @@ PACKAGES = {
     "format": "artifact",
 }
 _found: dict[str, dict[str, Any]] = {kind: {} for kind in PACKAGES}
+_NUMBERS: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool}
 T = TypeVar("T")
 
 
@@ -80,14 +81,25 @@ def get(kind: str, name: str) -> Any:
 def build(kind: str, spec: Spec, /, *args: object, **extra: object) -> Any:
     """Call the plug-in a spec names with the spec's arguments; wrong arguments are a user's error."""
     plugin = get(kind, spec.name)
+    parameters = inspect.signature(plugin).parameters
     try:
         inspect.signature(plugin).bind(*args, **{**spec.kwargs, **extra})
     except TypeError as error:
-        known = [p for p in inspect.signature(plugin).parameters if p not in extra]
+        known = [p for p in parameters if p not in extra]
         raise HydrometerError(
             f"{kind} {str(spec)!r}: {error}; {spec.name} takes: {', '.join(known) or 'no arguments'}"
         ) from None
+    _refuse_mistyped(kind, spec, parameters)
     return plugin(*args, **{**spec.kwargs, **extra})
+
+
+def _refuse_mistyped(kind: str, spec: Spec, parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Refuse text where a number belongs; text itself may look like anything, even a number."""
+    for name, value in spec.args:
+        annotation = parameters[name].annotation if name in parameters else None
+        wanted = str(getattr(annotation, "__name__", annotation)).removesuffix(" | None")
+        if value is not None and not isinstance(value, _NUMBERS.get(wanted, object)):
+            raise HydrometerError(f"{kind} {str(spec)!r}: {name}={value!r} is not of type {wanted}")
 
 
 def use(path: Path) -> None:

@@ -26,6 +26,7 @@ from hydrometer.types import (
     ArmResult,
     CompressedSet,
     Cost,
+    HydrometerError,
     Run,
     Source,
     Trial,
@@ -48,6 +49,8 @@ def plan(
 ) -> Plan:
     """The trials of a verdict; checks the set against the source, and trains the teacher if needed."""
     subject = align(subject, lab.source)
+    if not len(subject):
+        raise HydrometerError(f"the set by {subject.card.method} holds no images to train on")
     teachers = (
         (teacher_for(protocol, lab, observer or Silent()),) if protocol.settings.teacher else ()
     )

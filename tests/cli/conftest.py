@@ -5,12 +5,6 @@ from typer.testing import CliRunner
 
 from hydrometer import cli
 
-PROTOCOL = (
-    "ddranking-hard-quick@1{augment=none,epochs=2,full.epochs=1,full.least_steps=0,full.seeds=2,"
-    "precision=float32,rates=0.01|0.03,seeds=2,student=convnet(depth=2,norm=instance,width=8)}"
-)
-STUDENTS = 2 * 2 * 2 + 2
-
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
@@ -60,9 +54,3 @@ def made(tmp_path_factory):
     words = ["compress", "-s", "digits", "-m", "random", "--ipc", "1", "--out", str(path)]
     assert CliRunner().invoke(cli.app, words).exit_code == 0
     return path
-
-
-@pytest.fixture
-def evaluate():
-    """The words that score a set of digits with ten quick students."""
-    return lambda path, *more: ("evaluate", path, "-s", "digits", "-p", PROTOCOL, *more)

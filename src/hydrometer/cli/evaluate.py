@@ -87,13 +87,13 @@ def command(
         with watching(quiet, verbose) as observer:
             plan = verdict.plan(subject, chosen, lab, observer)
         cost = verdict.cost(plan, lab, runs)
-        if not quiet:
+        if not (quiet or dry_run):
             talk.print(text.cost(cost, chosen.name, lab.device.type))
         if profile is not None:
             show_profile(profile, plan, lab)
         if dry_run:
-            if json:
-                write(cost_json(cost, chosen.name))
+            told = text.cost(cost, chosen.name, lab.device.type)
+            write(cost_json(cost, chosen.name) if json else told)
             return
         with watching(quiet, verbose) as observer:
             judged = verdict.evaluate(plan, lab, runs, observer)

@@ -12,7 +12,10 @@ from hydrometer.cli.options import JsonOption, SetArgument, new_place
 
 def command(
     path: SetArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", callback=new_place)],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder to write, or .parquet file.", callback=new_place),
+    ],
     to: Annotated[
         str, typer.Option("--format", "-f", help="image-folder, pt-pair or parquet.")
     ] = "image-folder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +31,8 @@ def observer_recipe(source: Source) -> Recipe:
 class Observed:
     """What a briefly trained network makes of `train`: features (n, d), logits (n, k), and its cost.
 
-    `seconds` is the network's training time, charged to every method that uses it though it is cached.
+    `seconds` are those of training the network, charged to every method that uses it though it is
+    cached, and of this look.
     """
 
     features: Tensor
@@ -43,13 +45,15 @@ def observe(source: Source, seed: int = 0) -> Observed:
     lab = Lab(source, default_device())
     data = whole(source)
     teacher = lab.teach(Trial(data.digest, source.digest, observer_recipe(source), seed), data)
+    start = time.perf_counter()
     size = max(16, 2**18 // (source.shape[1] * source.shape[2]))
     found = [
         students.features(teacher.model, teacher.lens(part))
         for part in torch.split(source.train.images, size)
     ]
     features = torch.cat([f.flatten(1).cpu() for f, _ in found])
-    return Observed(features, torch.cat([z.cpu() for _, z in found]), teacher.card.seconds)
+    seconds = teacher.card.seconds + time.perf_counter() - start
+    return Observed(features, torch.cat([z.cpu() for _, z in found]), seconds)
 
 
 def embed(source: Source, features: str) -> tuple[Tensor, float]:

@@ -314,7 +314,8 @@ def _text(value: object) -> str:
 
 def _check(name: str, value: object) -> None:
     low = 1 if isinstance(value, int) and not name.endswith("least_steps") else 0
-    if isinstance(value, int | float) and not value >= low:
-        raise HydrometerError(f"setting {name}={value} is out of range: at least {low}")
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int | float) and not number >= low:
+            raise HydrometerError(f"setting {name}={number} is out of range: at least {low}")
     if name.endswith("precision") and value not in ("auto", "float32", "bfloat16"):
         raise HydrometerError(f"precision {value!r} is unknown; known: auto, float32, bfloat16")

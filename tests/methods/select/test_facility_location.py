@@ -22,7 +22,7 @@ def brute(table, count):
 @pytest.mark.parametrize("block", [1, 7, 64])
 def test_gains_that_are_lowered_are_those_summed_anew(block, monkeypatch):
     monkeypatch.setattr(facility_location, "BLOCK", block)
-    table = (1 + cosine_similarity(POINTS)) / 2
+    table = (1 + cosine_similarity(POINTS.double())) / 2
     assert cover(cosine(POINTS), 30, 25).tolist() == brute(table, 25)
 
 

@@ -46,10 +46,9 @@ def cover(rows: Rows, size: int, count: int) -> Tensor:
     """Positions (count,) of greedy for sum_i max_{j in S} s_ij; the lowest position wins ties.
 
     Two images that are nearest to each other tie, so gains that differ by rounding count as equal.
-
-    With each choice the gains are not summed anew but lowered where it covers an image i better than
-    before: what j could add at i falls by s_ij clamped to the old and new cover, minus the old. Fewer
-    and fewer images change, so that k choices cost about log k sums over the whole table.
+    Gains are not summed anew but lowered, where a choice covers an image i better than before: what j
+    could add at i falls by s_ij, clamped to the old and the new cover, minus the old. Fewer and fewer
+    images change, so that k choices cost about log k sums over the whole table.
     """
     everyone = torch.arange(size)
     gain = torch.zeros(size, dtype=torch.float64)

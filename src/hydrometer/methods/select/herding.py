@@ -25,8 +25,8 @@ def herding(
     are nested: a smaller budget is a prefix of a larger one. Welling, "Herding Dynamical Weights to
     Learn" (ICML 2009); Rebuffi et al., "iCaRL" (CVPR 2017), algorithm 4.
     """
-    start = time.perf_counter()
     points, seconds = embed(source, features)
+    start = time.perf_counter()
     rows = []
     for label, count in enumerate(per_class(source, budget)):
         members = (source.train.labels == label).nonzero().flatten()
