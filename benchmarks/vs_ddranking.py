@@ -8,7 +8,7 @@ arms, 1000 epochs. The peer tests every 10 epochs, as it always does; we read va
 
 `--quick` measures the unit both are made of, in turn: 10 epochs with one test for the peer, 10 epochs
 of ours, and our one exam. A verdict's time is that sum times its count; nothing else is assumed.
-Without it, whole students are trained (100 epochs) and their accuracies printed as well.
+Without it, whole students of 30 epochs are trained and their accuracies printed as well.
 Both sides run with 2 threads and OMP_WAIT_POLICY=passive, which the busy machine needs.
 """
 
@@ -221,13 +221,13 @@ def main() -> None:
                 "peer best on test, %",
                 "ours, %",
             ]
-            trained = students(them, us, 3, 100)
+            trained = students(them, us, 3, 30)
     page = Path("docs/results/vs-ddranking.md")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(
         "# Beside ddranking 0.2.0\n\nMade by `python benchmarks/vs_ddranking.py`.\n\n```\n"
         + "\n".join(lines)
-        + "\n```\n\nWhole students of 100 epochs, in turn (peer with 0 workers):\n\n"
+        + "\n```\n\nWhole students of 30 epochs, in turn (peer with 0 workers):\n\n"
         + table(head, trained)
         + "\n\n"
         + environment_line(us.lab.device)

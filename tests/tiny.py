@@ -2,39 +2,13 @@
 
 import torch
 
-from hydrometer import digest
 from hydrometer.artifact.rows import from_rows, whole
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Job
-from hydrometer.types import Recipe, Source, Spec, Split, Trial
+from hydrometer.testing.sources import bars as source
+from hydrometer.types import Recipe, Spec, Trial
 
 CPU = torch.device("cpu")
-
-
-def source(classes=3, per_class=20, size=8, channels=1, seed=0) -> Source:
-    """Each class is a bright bar in its own place, under noise."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def split(count, first):
-        labels = torch.arange(classes).repeat_interleave(count)
-        images = torch.randint(0, 90, (len(labels), channels, size, size), generator=generator)
-        for row, label in enumerate(labels.tolist()):
-            images[row, :, label * size // classes : label * size // classes + 2] += 120
-        return Split(images.to(torch.uint8), labels, torch.arange(first, first + len(labels)))
-
-    train, val, test = split(per_class, 0), split(6, 10_000), split(10, 0)
-    parts = [x for s in (train, val, test) for x in (s.images, s.labels)]
-    return Source(
-        "tiny",
-        train,
-        val,
-        test,
-        tuple(f"bar {c}" for c in range(classes)),
-        (0.3,) * channels,
-        (0.2,) * channels,
-        digest.of_tensors(*parts),
-        "made up",
-    )
 
 
 def recipe(**changes) -> Recipe:

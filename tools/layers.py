@@ -16,7 +16,7 @@ LAYERS = [
     ["sources", "students", "augment", "labels", "losses", "stats"],
     ["artifact", "store", "engine", "execute"],
     ["methods", "protocols", "metrics"],
-    ["verdict", "board", "report", "attribute", "testing"],
+    ["verdict", "bench", "board", "report", "attribute", "testing"],
     ["cli"],
 ]
 ORDERED = {
@@ -24,6 +24,11 @@ ORDERED = {
     "artifact": 0,
     "store": 0,
     "execute": 1,
+    "verdict": 0,
+    "report": 0,
+    "bench": 1,
+    "board": 1,
+    "attribute": 1,
     "types": 0,
     "registry": 0,
     "digest": 1,

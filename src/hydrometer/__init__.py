@@ -1,1 +1,17 @@
 """Make compressed image datasets, and measure them so that the number belongs to the images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["load_runs"]
+
+
+def load_runs(path: Path | str) -> Any:
+    """All runs of a store, one row per student: see `hydrometer.store.frames.load_runs`."""
+    from hydrometer.store import frames
+
+    return frames.load_runs(path)

@@ -25,6 +25,7 @@ from hydrometer.types import HydrometerError, Scalar, Spec
 
 PACKAGES = {
     "source": "sources",
+    "noise": "sources.noise",
     "student": "students",
     "augmentation": "augment",
     "whitening": "augment",
@@ -33,6 +34,7 @@ PACKAGES = {
     "optimiser": "engine.optimisers",
     "schedule": "engine.schedules",
     "method": "methods",
+    "trust": "methods.trust",
     "protocol": "protocols",
     "metric": "metrics",
     "format": "artifact",

@@ -16,7 +16,17 @@ from hydrometer.artifact import container
 from hydrometer.methods.select import manifest
 from hydrometer.store import Store
 
-COMMANDS = get_command(cli.app).commands
+
+def commands(group, *words):
+    """Every command below a group, by its words."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *words, name)
+        else:
+            yield (*words, name), command
+
+
+COMMANDS = dict(commands(get_command(cli.app)))
 KINDS = [cli.list_.plural(kind) for kind in registry.PACKAGES]
 PROGRAM = [sys.executable, "-c", "from hydrometer.cli import main; main()"]
 HELP = """
@@ -35,18 +45,18 @@ for words in {lines!r}:
 """
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_explains_every_option(name, succeed):
-    out, err = succeed(name, "--help")
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_explains_every_option(words, succeed):
+    out, err = succeed(*words, "--help")
     assert err == ""
-    for parameter in COMMANDS[name].params:
+    for parameter in COMMANDS[words].params:
         assert parameter.help, parameter.name
         if parameter.opts[0].startswith("-"):
             assert parameter.opts[0] in out
 
 
 def test_importing_and_helping_do_without_torch():
-    lines = [["--help"], *([name, "--help"] for name in COMMANDS)]
+    lines = [["--help"], *([*words, "--help"] for words in COMMANDS)]
     script = HELP.format(lines=lines)
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=100

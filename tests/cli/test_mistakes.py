@@ -10,6 +10,7 @@ import torch
 from quick import bomb, evaluate, pair, pictures
 
 from hydrometer.artifact import container
+from hydrometer.engine import teachers
 from hydrometer.store import Store
 
 COMPRESS = ("compress", "-s", "digits", "-m", "random")
@@ -87,6 +88,14 @@ def test_a_set_of_another_source_is_refused(refused, tmp_path, made):
         for label in ("cat", "dog"):
             pictures(tmp_path / "own" / part / label, [8] * 3)
     assert "classes" in refused("evaluate", made, "-s", f"folder:{tmp_path / 'own'}")
+
+
+def test_an_impossible_budget_is_refused_before_any_training(refused, monkeypatch, tmp_path):
+    monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "cache"))
+    for method in ("herding", "el2n", "pca(factor=3)", "rded(factor=2)"):
+        words = ("compress", "-s", "digits", "-m", method, "--ipc", 120)
+        assert "lower the budget" in refused(*words)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_typer_reports_what_is_missing(run, tmp_path):
@@ -241,6 +250,20 @@ def test_a_full_disk_during_an_evaluation_loses_nothing(
     with Store(tmp_path / "runs.sqlite") as store:
         assert len(store.runs()) == 3
     assert "7 students to train" in succeed(*evaluate(made))[1]
+
+
+def test_a_cache_that_cannot_be_written_is_refused_before_any_training(refused, monkeypatch):
+    monkeypatch.setenv("HYDROMETER_CACHE", os.devnull + "/cache")
+    monkeypatch.setattr(teachers, "train", None)
+    assert os.devnull in refused(*COMPRESS[:4], "herding", "--ipc", 1)
+
+
+def test_a_full_disk_leaves_no_half_teacher(refused, made, monkeypatch, tmp_path):
+    monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(teachers, "save_file", full)
+    protocol = "ddranking-soft-quick@1{student=mlp,teacher.epochs=1,teacher.least_steps=0}"
+    assert "teacher cannot be kept" in refused("evaluate", made, "-s", "digits", "-p", protocol)
+    assert list((tmp_path / "cache" / "teachers").iterdir()) == []
 
 
 def test_other_refusals_of_the_system_are_sentences(refused, made, monkeypatch):

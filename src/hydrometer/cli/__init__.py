@@ -11,6 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from hydrometer.cli import (
+    attribute,
+    bench,
+    board,
     compress,
     demo,
     doctor,
@@ -18,7 +21,9 @@ from hydrometer.cli import (
     export,
     import_,
     list_,
+    report,
     show,
+    trust,
 )
 from hydrometer.types import HydrometerError
 
@@ -59,11 +64,16 @@ for module, name in (
     (import_, "import"),
     (export, "export"),
     (evaluate, "evaluate"),
+    (attribute, "attribute"),
+    (report, "report"),
     (list_, "list"),
     (show, "show"),
+    (trust, "trust"),
     (doctor, "doctor"),
 ):
     app.command(name)(module.command)
+app.add_typer(bench.app, name="bench")
+app.add_typer(board.app, name="board")
 
 
 def main() -> None:

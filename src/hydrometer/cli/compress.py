@@ -22,6 +22,10 @@ def command(
         str | None, typer.Option("--bytes", help="Budget: bytes stored, e.g. 200kB.")
     ] = None,
     out: OutOption = Path("set.safetensors"),
+    trust: Annotated[
+        str | None,
+        typer.Option(help="Use only images whose labels this believes: tad, cleanlab, combined …"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random in the method.")] = 0,
     manifest: Annotated[
         Path | None,
@@ -43,7 +47,12 @@ def command(
     budget = Budget(per_class=ipc, fraction=fraction, bytes=text.read_bytes(size) if size else None)
     spec = registry.parse(method)
     made = methods.compress(
-        sources.load(source), spec, budget, rng=seeds.numpy_rng(seed, f"method/{spec}"), seed=seed
+        sources.load(source),
+        spec,
+        budget,
+        trust=registry.parse(trust) if trust else None,
+        rng=seeds.numpy_rng(seed, f"method/{spec}"),
+        seed=seed,
     )
     container.save(made, out)
     if manifest is not None:

@@ -75,7 +75,7 @@ def command(
             command="hydrometer demo",
         )
     if json:
-        write("[" + ",".join(v.model_dump_json() for v in judged) + "]")
+        write('{"verdicts":[' + ",".join(v.model_dump_json() for v in judged) + "]}")
     else:
         write(verdict_table(judged))
         write(f"report: {out}")

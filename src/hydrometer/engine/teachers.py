@@ -119,6 +119,7 @@ def _train(
     on_step: Callable[[int], None],
 ) -> None:
     start = time.perf_counter()
+    path.parent.mkdir(parents=True, exist_ok=True)
     program, losses = train(Cohort([Job(trial, data)], source, lens, ()), on_step)
     if not isinstance(program, Solo) or not torch.isfinite(losses).all():
         raise HydrometerError(f"the teacher {trial.recipe.student} diverged; lower its rate")
@@ -135,11 +136,17 @@ def _train(
         bytes=sum(v.numel() * v.element_size() for v in weights.values()),
         seconds=time.perf_counter() - start,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
     os.close(handle)
-    save_file(weights, part, metadata={"card": card.model_dump_json()})
-    Path(part).replace(path)
+    try:
+        save_file(weights, part, metadata={"card": card.model_dump_json()})
+        Path(part).replace(path)
+    except (SafetensorError, OSError) as error:
+        Path(part).unlink(missing_ok=True)
+        raise HydrometerError(
+            f"the teacher cannot be kept in {path.parent} ({error}); free some space, or set "
+            "HYDROMETER_CACHE to another folder"
+        ) from error
 
 
 def recipe_of(name: str) -> Recipe:

@@ -9,14 +9,47 @@ import dataclasses
 
 import numpy as np
 
+from hydrometer.methods import trust as trusts
+from hydrometer.methods.budget import per_class
+from hydrometer.methods.trust import wrapper
 from hydrometer.registry import build
 from hydrometer.sources import sealed
+from hydrometer.sources.noise import NoisySource
 from hydrometer.types import Budget, CompressedSet, Source, Spec
 
 
 def compress(
-    source: Source, spec: Spec, budget: Budget, *, rng: np.random.Generator, seed: int | None = None
+    source: Source,
+    spec: Spec,
+    budget: Budget,
+    *,
+    trust: Spec | None = None,
+    rng: np.random.Generator,
+    seed: int | None = None,
 ) -> CompressedSet:
-    """Run a method on a source whose test split is sealed; `seed` is only written on the card."""
-    made: CompressedSet = build("method", spec, sealed(source), budget, rng=rng)
-    return dataclasses.replace(made, card=made.card.model_copy(update={"seed": seed}))
+    """Run a method on a source whose test split is sealed; `seed` is only written on the card.
+
+    With `trust`, the method gets only the images whose labels that estimator believes, or could mend.
+    The draws of the method are the same with and without it.
+    """
+    if budget.per_class is not None:
+        # Before any training; bytes may buy fewer images than a plain selection would get.
+        per_class(source, budget)
+    if trust is None:
+        made: CompressedSet = build("method", spec, sealed(source), budget, rng=rng)
+    else:
+        made = _from_trusted(source, spec, budget, trust, rng)
+    notes = source.notes if isinstance(source, NoisySource) else ()
+    update = {"seed": seed, "notes": (*made.card.notes, *notes)}
+    return dataclasses.replace(made, card=made.card.model_copy(update=update))
+
+
+def _from_trusted(
+    source: Source, spec: Spec, budget: Budget, trust: Spec, rng: np.random.Generator
+) -> CompressedSet:
+    wanted = sum(per_class(source, budget))
+    # A generator of its own, so that the method draws what it would draw without trust.
+    report = trusts.estimate(source, trust, wanted=wanted, rng=rng.spawn(1)[0])
+    seen = wrapper.trusted(sealed(source), report)
+    made: CompressedSet = build("method", spec, seen, budget, rng=rng)
+    return wrapper.credited(made, source, report, str(trust))

@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 from hydrometer import registry
+from hydrometer.sources import noise
 from hydrometer.sources.place import Place, default_root
-from hydrometer.types import HydrometerError, Source, Split
+from hydrometer.types import Source, Split
 
 __all__ = ["Place", "default_root", "load", "sealed"]
 
@@ -23,25 +25,30 @@ def load(name: str, root: Path | None = None) -> Source:
     """The source of this name, decoded the first time and from the cache afterwards.
 
     Args:
-        name: `NAME`, `folder:PATH[@SIZE]` or `parquet:PATH`; `+MODIFIER` at the end is reserved.
+        name: `NAME`, `folder:PATH[@SIZE]` or `parquet:PATH`, and any number of `+NOISE`: see
+            `sources.noise`.
         root: The folder of all datasets; $HYDROMETER_DATA, else `~/.cache/hydrometer/data`.
 
     Raises:
         HydrometerError: No such source, its files are missing or damaged, or they make no dataset.
     """
     base, *modifiers = _MODIFIER.split(name.strip())
-    if modifiers:
-        raise HydrometerError(
-            f"source {name!r}: no modifier named {modifiers[0]!r}; none is known yet, "
-            f"write {base!r}"
-        )
     kind, colon, path = base.partition(":")
     factory = registry.get("source", kind.lower().replace("_", "-"))
-    source: Source = factory(Place(root or default_root(), Path(path) if colon and path else None))
+    place = Place(root or default_root(), Path(path) if colon and path else None)
+    source: Source = factory(place)
+    plain = source.name
+    for modifier in modifiers:
+        source = noise.corrupted(source, modifier, place.root, plain)
     return source
 
 
 def sealed(source: Source) -> Source:
-    """The source as methods get it: with an empty test split, and the digest of the whole."""
+    """The source as methods get it: with an empty test split, and the digest of the whole.
+
+    What a subclass adds, such as the clean labels of a noisy source, is left behind.
+    """
+    known: dict[str, Any] = {f.name: getattr(source, f.name) for f in dataclasses.fields(Source)}
     test = source.test
-    return dataclasses.replace(source, test=Split(test.images[:0], test.labels[:0], test.index[:0]))
+    known["test"] = Split(test.images[:0], test.labels[:0], test.index[:0])
+    return Source(**known)

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hydrometer.sources import decode
@@ -61,6 +63,16 @@ def read(
         classes or _class_names(train[0], label) or _numbers(parts["train"]),
         shape,
     )
+
+
+def column(paths: Sequence[Path], choices: Sequence[str]) -> NDArray[np.int64]:
+    """The labels (n,) of all files in order, from the first of some columns that is present.
+
+    Raises:
+        HydrometerError: None of the columns is there, or it does not hold whole numbers.
+    """
+    labels: NDArray[np.int64] = _labels(paths, _column(paths[0], choices)).numpy()
+    return labels
 
 
 @contextmanager

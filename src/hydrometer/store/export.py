@@ -47,14 +47,15 @@ def to_parquet(runs: Iterable[Run], path: Path) -> None:
 
 
 def _write(write: Callable[[pa.Table, Path], object], runs: Iterable[Run], path: Path) -> None:
-    table = pa.Table.from_pylist([_row(run) for run in runs], schema=COLUMNS)
+    table = pa.Table.from_pylist([row(run) for run in runs], schema=COLUMNS)
     try:
         write(table, path)
     except OSError as error:
         raise HydrometerError(f"cannot write {path}: {error}") from error
 
 
-def _row(run: Run) -> dict[str, Scalar]:
+def row(run: Run) -> dict[str, Scalar]:
+    """A run as one flat row with the columns of `COLUMNS`."""
     derived: dict[str, Scalar] = {
         "val_accuracy": run.val_accuracy,
         "test_accuracy": run.test_accuracy,

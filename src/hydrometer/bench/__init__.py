@@ -1,0 +1,1 @@
+"""Many verdicts from one plan: expanded, priced, made in any number of sittings."""

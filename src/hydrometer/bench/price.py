@@ -1,0 +1,114 @@
+"""What the rest of a plan will cost, before it is paid."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+
+from hydrometer import digest, protocols, sources, verdict
+from hydrometer.artifact import container
+from hydrometer.artifact.rows import from_rows
+from hydrometer.bench import sets
+from hydrometer.bench.plan import Cell, Plan, read_budget
+from hydrometer.bench.run import open_cells
+from hydrometer.engine.loop import Job
+from hydrometer.execute.lab import Lab
+from hydrometer.methods.budget import per_class
+from hydrometer.protocols import Case, Protocol
+from hydrometer.sources.draw import draw
+from hydrometer.store import Store
+from hydrometer.types import CompressedSet, Cost, HydrometerError
+
+UNTRAINED = "not trained yet"
+
+
+@dataclass(frozen=True)
+class Price:
+    """The cost of all open cells together, work they share counted once.
+
+    Sets and teachers are not in it: what a method takes is not known before it has run.
+    """
+
+    cells: int
+    cost: Cost
+    impossible: tuple[str, ...]
+    """Cells that cannot be run, each with its reason."""
+
+
+def price(plan: Plan, device: torch.device, *, retry_failed: bool = False) -> Price:
+    """What it takes to finish a plan, with time from a few measured steps of each kind of student.
+
+    A set that is not made yet is stood in for by as many random images. Nothing is written.
+    """
+    cells = open_cells(plan, retry_failed)
+    costs, impossible = [], []
+    with Store(plan.store if plan.store.is_file() else ":memory:") as store:
+        for source, group in groupby(cells, lambda cell: cell.source):
+            members = list(group)
+            try:
+                lab = Lab(sources.load(source), device)
+            except HydrometerError as error:
+                impossible += [f"{cell}: {error}" for cell in members]
+                continue
+            estimator = _Estimator(plan, lab)
+            impossible += estimator.collect(members)
+            if estimator.jobs:
+                costs.append(verdict.cost(estimator.planned(), lab, store))
+    return Price(len(cells), _sum(costs), tuple(impossible))
+
+
+class _Estimator:
+    """The trials of all open cells of one source, each once."""
+
+    def __init__(self, plan: Plan, lab: Lab) -> None:
+        self.plan, self.lab = plan, lab
+        self.jobs: dict[str, Job] = {}
+        self.likely: dict[str, CompressedSet] = {}
+        self.last: tuple[Protocol, CompressedSet] | None = None
+
+    def collect(self, cells: list[Cell]) -> Iterator[str]:
+        """Take up the trials of every cell; yields the ones that cannot be run."""
+        for cell in cells:
+            try:
+                protocol, subject = protocols.load(cell.protocol), self._subject(cell)
+                for arm in protocol.arms(Case(subject, self.lab.source, (UNTRAINED,))):
+                    for job in verdict.jobs_of(arm, self.lab.source):
+                        self.jobs.setdefault(digest.of_trial(job.trial), job)
+            except HydrometerError as error:
+                yield f"{cell}: {error}"
+            else:
+                self.last = protocol, subject
+
+    def planned(self) -> verdict.Plan:
+        """Everything that was collected, as if it were one verdict."""
+        if self.last is None:
+            raise ValueError("nothing was collected")
+        return verdict.Plan(*self.last, (), tuple(self.jobs.values()))
+
+    def _subject(self, cell: Cell) -> CompressedSet:
+        path = sets.path_of(self.plan, cell, self.lab.source)
+        if path.is_file():
+            return container.align(container.load(path), self.lab.source)
+        if cell.budget not in self.likely:
+            counts = per_class(self.lab.source, read_budget(cell.budget))
+            self.likely[cell.budget] = from_rows(
+                self.lab.source,
+                draw(self.lab.source, counts, 0),
+                method="stand-in",
+                budget=cell.budget,
+            )
+        # Its own digest, or its trials would be taken for those of the random arm.
+        return dataclasses.replace(self.likely[cell.budget], digest=path.stem)
+
+
+def _sum(costs: list[Cost]) -> Cost:
+    return Cost(
+        students=sum(cost.students for cost in costs),
+        done=sum(cost.done for cost in costs),
+        steps=sum(cost.steps for cost in costs),
+        seconds=sum(cost.seconds or 0.0 for cost in costs),
+    )

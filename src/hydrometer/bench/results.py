@@ -1,0 +1,115 @@
+"""What became of each cell of a plan: one small file per cell, written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from hydrometer.artifact.writing import whole
+from hydrometer.bench.plan import Cell, Plan
+from hydrometer.types import HydrometerError, Stored
+
+
+class CellResult(Stored):
+    """How one cell ended; its verdict is in the plan's store."""
+
+    schema_version: Literal[1] = 1
+    digest: str
+    source: str
+    method: str
+    budget: str
+    seed: int
+    protocol: str
+    status: Literal["done", "failed"]
+    reason: str | None = None
+    """Why a failed cell failed."""
+    set_digest: str | None = None
+    seconds: float
+    """Wall time of the sitting that ended the cell, the making of its set included."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a plan has come."""
+
+    name: str
+    cells: int
+    done: int
+    failed: tuple[CellResult, ...]
+    seconds_left: float | None
+    """At the mean pace of the done cells of each protocol; None before any is done."""
+
+    @property
+    def left(self) -> int:
+        """Cells that were not tried yet."""
+        return self.cells - self.done - len(self.failed)
+
+
+def record(plan: Plan, result: CellResult) -> None:
+    """Keep a result; an earlier one of the same cell is replaced.
+
+    Raises:
+        HydrometerError: It cannot be written; then the earlier one stays.
+    """
+    with whole(_folder(plan) / f"{result.digest}.json") as draft:
+        draft.write_text(result.model_dump_json() + "\n", encoding="utf-8")
+
+
+def recorded(plan: Plan) -> Mapping[str, CellResult]:
+    """Results by cell digest, for the cells of this plan alone: another may share the folder.
+
+    A result that cannot be read counts as not there, so that its cell is tried again.
+
+    Raises:
+        HydrometerError: A result was written by a newer version.
+    """
+    wanted = {cell.digest for cell in plan.cells}
+    folder = _folder(plan)
+    files = folder.iterdir() if folder.is_dir() else ()
+    found = [_read(file) for file in files if file.suffix == ".json" and file.stem in wanted]
+    return {result.digest: result for result in found if result is not None}
+
+
+def get(plan: Plan, cell: Cell) -> CellResult | None:
+    """The result of one cell, if there is one."""
+    path = _folder(plan) / f"{cell.digest}.json"
+    return _read(path) if path.is_file() else None
+
+
+def progress(plan: Plan) -> Progress:
+    """How many cells are done, failed and left, and how long the rest may take."""
+    results = recorded(plan)
+    failed = tuple(r for r in results.values() if r.status == "failed")
+    left = [cell for cell in plan.cells if cell.digest not in results]
+    done = [r for r in results.values() if r.status == "done"]
+    return Progress(plan.name, len(plan.cells), len(done), failed, _time(left, done))
+
+
+def _time(left: Sequence[Cell], done: Sequence[CellResult]) -> float | None:
+    if not done:
+        return None if left else 0.0
+    spent: dict[str, list[float]] = {}
+    for result in done:
+        spent.setdefault(result.protocol, []).append(result.seconds)
+    pace = {name: sum(times) / len(times) for name, times in spent.items()}
+    overall = sum(result.seconds for result in done) / len(done)
+    return sum(pace.get(cell.protocol, overall) for cell in left)
+
+
+def _read(path: Path) -> CellResult | None:
+    try:
+        return CellResult.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        if any(fault["loc"] == ("schema_version",) for fault in error.errors()):
+            raise HydrometerError(
+                f"{path} was written by a newer version; upgrade hydrometer, or name another folder"
+            ) from error
+        return None
+
+
+def _folder(plan: Plan) -> Path:
+    return plan.out / "cells"

@@ -1,0 +1,147 @@
+"""Run a plan cell by cell, so that it can be stopped anywhere and started again."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import time
+from collections.abc import Iterator
+from itertools import groupby
+
+import torch
+
+from hydrometer import protocols, sources, verdict
+from hydrometer.bench import results, sets
+from hydrometer.bench.plan import Cell, Plan
+from hydrometer.bench.results import CellResult
+from hydrometer.execute import Observer
+from hydrometer.execute.lab import Lab
+from hydrometer.store import Store
+from hydrometer.store.verdicts import Identity, identity, identity_of
+from hydrometer.types import HydrometerError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def run(
+    plan: Plan, device: torch.device, observer: Observer, *, retry_failed: bool = False
+) -> Iterator[CellResult]:
+    """Bring every cell to its end, and yield the result of each that ended now.
+
+    A cell that fails is recorded with its reason, and the rest goes on. What ended in an earlier
+    sitting is not touched, failed cells only with `retry_failed`.
+
+    Raises:
+        HydrometerError: Nothing can be kept: the folder or the store is not writable, belongs to a
+            newer version, or the disk is full.
+    """
+    prepare(plan)
+    with Store(plan.store) as store:
+        judged = {identity_of(known) for known in store.verdicts()}
+        for source, cells in groupby(open_cells(plan, retry_failed), lambda cell: cell.source):
+            bench = _Bench(plan, store, observer, judged, retry_failed)
+            yield from bench.sit(source, list(cells), device)
+
+
+def open_cells(plan: Plan, retry_failed: bool = False) -> list[Cell]:
+    """Cells that are yet to be brought to their end."""
+    known = results.recorded(plan)
+    ended = {name for name, r in known.items() if not (retry_failed and r.status == "failed")}
+    return [cell for cell in plan.cells if cell.digest not in ended]
+
+
+def prepare(plan: Plan) -> None:
+    """Make the folders of a plan."""
+    for folder in (plan.out / "sets", plan.out / "cells", plan.store.parent):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HydrometerError(
+                f"cannot make folder {folder}: {error.strerror}; give the plan another `out`"
+            ) from error
+
+
+class _Bench:
+    """One sitting over the cells of one source."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        observer: Observer,
+        judged: set[Identity],
+        retry_failed: bool,
+    ) -> None:
+        self.plan, self.store, self.observer = plan, store, observer
+        self.judged, self.retry_failed = judged, retry_failed
+
+    def sit(self, source: str, cells: list[Cell], device: torch.device) -> Iterator[CellResult]:
+        try:
+            lab = Lab(sources.load(source), device)
+        except HydrometerError as error:
+            yield from (self._failed(cell, error, time.perf_counter()) for cell in cells)
+            return
+        for cell in cells:
+            if not self._ended_elsewhere(cell):
+                yield self._judge(cell, lab)
+
+    def _ended_elsewhere(self, cell: Cell) -> bool:
+        """Whether another process has ended the cell since this sitting began."""
+        found = results.get(self.plan, cell)
+        return found is not None and not (self.retry_failed and found.status == "failed")
+
+    def _judge(self, cell: Cell, lab: Lab) -> CellResult:
+        start = time.perf_counter()
+        try:
+            subject = sets.obtain(self.plan, cell, lab.source, self.observer)
+            planned = verdict.plan(subject, protocols.load(cell.protocol), lab, self.observer)
+            wanted = identity(
+                planned.protocol.name,
+                planned.subject.digest,
+                lab.source.digest,
+                planned.subject.card,
+            )
+            # A sitting that was killed may have stored the verdict and not the cell.
+            if wanted not in self.judged:
+                verdict.evaluate(planned, lab, self.store, self.observer)
+                self.judged.add(wanted)
+        except Exception as error:  # whatever a plug-in raises must not stop the others
+            if _stops_all(error):
+                raise
+            return self._failed(cell, error, start)
+        return self._end(cell, start, set_digest=planned.subject.digest)
+
+    def _failed(self, cell: Cell, error: Exception, start: float) -> CellResult:
+        known = isinstance(error, HydrometerError)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        return self._end(cell, start, reason=reason)
+
+    def _end(
+        self, cell: Cell, start: float, *, reason: str | None = None, set_digest: str | None = None
+    ) -> CellResult:
+        result = CellResult(
+            digest=cell.digest,
+            source=cell.source,
+            method=cell.method,
+            budget=cell.budget,
+            seed=cell.seed,
+            protocol=cell.protocol,
+            status="failed" if reason else "done",
+            reason=reason,
+            set_digest=set_digest,
+            seconds=time.perf_counter() - start,
+        )
+        results.record(self.plan, result)
+        return result
+
+
+def _stops_all(error: Exception) -> bool:
+    """Whether the fault is the disk's or the store's, so that every other cell would meet it too."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, sqlite3.Error):
+            return True
+        if isinstance(cause, OSError) and cause.errno in NO_ROOM:
+            return True
+        cause = cause.__cause__
+    return False

@@ -1,0 +1,36 @@
+"""The compressed sets of a plan: each made once, kept in a file, and found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydrometer import digest, methods, registry, seeds
+from hydrometer.artifact import container
+from hydrometer.bench.plan import Cell, Plan, read_budget
+from hydrometer.execute import Observer
+from hydrometer.types import CompressedSet, HydrometerError, Source
+
+
+def path_of(plan: Plan, cell: Cell, source: Source) -> Path:
+    """Where the set of a cell lies: named by all that it depends on, the protocol excepted."""
+    name = digest.of([source.digest, cell.method, cell.budget, cell.seed])
+    return plan.out / "sets" / f"{name}.safetensors"
+
+
+def obtain(plan: Plan, cell: Cell, source: Source, observer: Observer) -> CompressedSet:
+    """The set of a cell, from its file if there is a sound one, else made now and kept."""
+    path = path_of(plan, cell, source)
+    if path.is_file():
+        try:
+            return container.load(path)
+        except HydrometerError as error:
+            observer.say(f"{error}; it is made again")
+    made = methods.compress(
+        source,
+        registry.parse(cell.method),
+        read_budget(cell.budget),
+        rng=seeds.numpy_rng(cell.seed, f"method/{cell.method}"),
+        seed=cell.seed,
+    )
+    container.save(made, path)
+    return made

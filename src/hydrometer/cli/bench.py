@@ -1,0 +1,132 @@
+"""`hydrometer bench`: a grid of verdicts from one plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption
+
+if TYPE_CHECKING:
+    from hydrometer.bench.plan import Plan
+    from hydrometer.bench.results import CellResult, Progress
+
+app = typer.Typer(
+    help="Make every verdict of a plan, in any number of sittings.", no_args_is_help=True
+)
+
+PlanArgument = Annotated[
+    Path, typer.Argument(help="Plan: a TOML file with a table [plan].", metavar="PLAN.toml")
+]
+FAILED = 1
+"""Exit code when a plan ended with cells that failed."""
+
+
+@app.command("run")
+def run(
+    plan: PlanArgument,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try cells again that failed before.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
+    ] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Go on with a plan until every cell is done or has failed; stop it any time.
+
+    Leaves with code 1 if cells have failed; `bench status` says why.
+    """
+    from hydrometer.bench import plan as plans
+    from hydrometer.bench import results
+    from hydrometer.bench import run as runner
+    from hydrometer.cli.console import talk, watching, write
+    from hydrometer.engine.environment import default_device
+
+    asked = plans.read(plan)
+    if dry_run:
+        show_price(asked, retry_failed, json)
+        return
+    with watching(quiet, verbose) as observer:
+        ended = runner.run(asked, default_device(), observer, retry_failed=retry_failed)
+        for result in ended:
+            if not quiet:
+                talk.print(cell_line(result))
+    found = results.progress(asked)
+    write(progress_json(found) if json else progress_text(found))
+    if found.failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command("status")
+def status(plan: PlanArgument, json: JsonOption = False) -> None:
+    """Show what is done, failed and left of a plan, and how long the rest may take."""
+    from hydrometer.bench import plan as plans
+    from hydrometer.bench import results
+    from hydrometer.cli.console import write
+
+    found = results.progress(plans.read(plan))
+    write(progress_json(found) if json else progress_text(found))
+
+
+def show_price(plan: Plan, retry_failed: bool, json: bool) -> None:
+    """Print what is left to pay, and the cells that cannot be run."""
+    import dataclasses
+    import json as encoder
+
+    from hydrometer.bench.price import price
+    from hydrometer.cli.console import write
+    from hydrometer.engine.environment import default_device
+    from hydrometer.report import text
+
+    device = default_device()
+    found = price(plan, device, retry_failed=retry_failed)
+    if json:
+        write(encoder.dumps({"plan": plan.name} | dataclasses.asdict(found)))
+        return
+    write(text.cost(found.cost, f"{plan.name}, {found.cells:,} cells", device.type))
+    write("making the sets, and teachers, comes on top")
+    for reason in found.impossible:
+        write(f"cannot run {reason}")
+
+
+def cell_line(result: CellResult) -> str:
+    """One ended cell as one line."""
+    from hydrometer.report import text
+
+    what = f"{result.method} ({result.budget}, seed {result.seed}) on {result.source}"
+    end = text.duration(result.seconds) if result.status == "done" else f"failed: {result.reason}"
+    return f"{what}, {result.protocol}: {end}"
+
+
+def progress_json(found: Progress) -> str:
+    """The progress of a plan as one JSON object."""
+    import json as encoder
+
+    told = {
+        "plan": found.name,
+        "cells": found.cells,
+        "done": found.done,
+        "failed": [result.model_dump(mode="json") for result in found.failed],
+        "left": found.left,
+        "seconds_left": found.seconds_left,
+    }
+    return encoder.dumps(told)
+
+
+def progress_text(found: Progress) -> str:
+    """The progress of a plan: one line, then one for each failed cell."""
+    from hydrometer.report import text
+
+    time = "" if not found.left else ", time not known yet"
+    if found.left and found.seconds_left is not None:
+        time = f", about {text.duration(found.seconds_left)}"
+    head = (
+        f"{found.name}: {found.done:,} of {found.cells:,} cells done, "
+        f"{len(found.failed):,} failed, {found.left:,} left{time}"
+    )
+    return "\n".join([head, *map(cell_line, found.failed)])

@@ -1,0 +1,1 @@
+"""Decoupled distillation: a teacher first, then images whose statistics inside it match real ones."""

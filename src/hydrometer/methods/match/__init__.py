@@ -1,0 +1,1 @@
+"""Methods that learn pixels until training on them resembles training on the real images."""

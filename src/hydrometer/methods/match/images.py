@@ -1,0 +1,146 @@
+"""The images being learned: how many, where they start, and where they live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hydrometer import students
+from hydrometer.artifact.container import make
+from hydrometer.engine.data import Lens
+from hydrometer.methods.budget import LABEL_BYTES, bytes_per_image, per_class
+from hydrometer.methods.match.sampler import Layout, arrange
+from hydrometer.sources.draw import draw_class
+from hydrometer.types import Budget, CompressedSet, HydrometerError, Scalar, Source, Spec
+
+FLOAT_BYTES = 4
+STARTS = ("real", "noise")
+SMALL_SIDE = 16
+"""Up to this many pixels a side, methods default to settings for a processor and a narrow student."""
+_SMALL_WIDTH = 32
+
+
+def is_small(source: Source) -> bool:
+    """Whether images are so small that methods use their settings for quick runs."""
+    return min(source.shape[1:]) <= SMALL_SIDE
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The network to match with, and the arguments that name it on a card."""
+
+    spec: Spec
+    args: dict[str, Scalar]
+
+
+def student_for(source: Source, name: str, width: int) -> Matched:
+    """A student by name and width; none and zero mean the field's for that size, 32 wide if small.
+
+    Width is an argument of its own because a spec inside a spec cannot hold a comma.
+
+    Raises:
+        HydrometerError: The student is unknown, or has no width.
+    """
+    if not name:
+        usual = students.default_for(source.shape)
+        name = f"{usual.name}-{usual.kwargs['depth']}"
+        width = width or (_SMALL_WIDTH if is_small(source) else 0)
+    spec = students.spec(name)
+    if width:
+        spec = students.spec(str(Spec(spec.name, tuple({**spec.kwargs, "width": width}.items()))))
+    return Matched(spec, {"student": name, "width": width})
+
+
+def counts(source: Source, budget: Budget, *, soft: bool = False) -> list[int]:
+    """Images of each class for float32 images, with float32 soft labels where asked for.
+
+    As `budget.per_class`, except that bytes buy about a quarter as many images.
+    """
+    if budget.bytes is None:
+        return per_class(source, budget)
+    pixels = FLOAT_BYTES * int(np.prod(source.shape))
+    classes = len(source.classes)
+    label = LABEL_BYTES * (1 if classes <= 256 else 2) + (FLOAT_BYTES * classes if soft else 0)
+    affordable = budget.bytes // (pixels + label)
+    return per_class(source, Budget(bytes=affordable * bytes_per_image(source)))
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Learned images (n, c, h, w), a leaf in the space of students, with their labels (n,) int64."""
+
+    images: Tensor
+    labels: Tensor
+    lens: Lens
+
+    @property
+    def classes(self) -> list[int]:
+        """The classes that have images, in order."""
+        present: list[int] = torch.unique(self.labels).tolist()
+        return present
+
+    def layout(self) -> Layout:
+        """The images arranged by class."""
+        return arrange([(self.labels == c).nonzero().flatten() for c in self.classes])
+
+    def pixels(self) -> Tensor:
+        """The images in pixel space, float32 on the CPU, nothing clipped."""
+        with torch.no_grad():
+            return self.lens.whitening.unwhiten(self.images.detach()).float().cpu()
+
+
+def begin(
+    source: Source, lens: Lens, wanted: Sequence[int], start: str, rng: np.random.Generator
+) -> Canvas:
+    """Images to learn, started from random real ones or from standard normal noise.
+
+    Raises:
+        HydrometerError: `start` is neither `real` nor `noise`.
+    """
+    if start not in STARTS:
+        raise HydrometerError(f"start={start!r} is unknown; known: {', '.join(STARTS)}")
+    rows = torch.cat([draw_class(source, c, count, rng) for c, count in enumerate(wanted)])
+    if start == "real":
+        images = lens(source.train.images[rows])
+    else:
+        shape = (len(rows), *source.shape)
+        images = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+    return on_canvas(images, source.train.labels[rows], lens)
+
+
+def on_canvas(images: Tensor, labels: Tensor, lens: Lens) -> Canvas:
+    """A canvas that starts from images (n, c, h, w) in the space of students."""
+    leaf = images.detach().to(lens.device, torch.float32).clone().requires_grad_()
+    return Canvas(leaf, labels.to(lens.device), lens)
+
+
+def finish(
+    images: Tensor,
+    labels: Tensor,
+    *,
+    source: Source,
+    method: str,
+    args: dict[str, Scalar],
+    budget: Budget,
+    seconds: float,
+    notes: Sequence[str] = (),
+    soft: Tensor | None = None,
+    rate: float | None = None,
+) -> CompressedSet:
+    """The compressed set of learned pixels, its card naming every argument of the method."""
+    return make(
+        images,
+        labels,
+        source=source,
+        method=str(Spec(method, tuple(sorted(args.items())))),
+        budget=str(budget),
+        seed=None,
+        seconds=seconds,
+        soft=soft,
+        student_lr=rate,
+        notes=notes,
+    )

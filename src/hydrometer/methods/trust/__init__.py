@@ -1,0 +1,28 @@
+"""Trust: which labels of a source to believe, before anything is made of its images.
+
+An estimator is one file with a function `(source, *, wanted, ..., rng) -> TrustReport` marked
+`@register("trust")`; `wanted` is how many images a compressor is going to make, 0 if none. Its report
+speaks of the rows of `train` alone. `wrapper.trusted` turns source and report into the source that
+every compressor takes as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hydrometer.methods.trust.report import TrustReport
+from hydrometer.registry import build
+from hydrometer.sources import sealed
+from hydrometer.types import Source, Spec
+
+ORACLE = "oracle"
+"""The one estimator that is shown the clean labels of a noisy source; all others get it sealed."""
+
+
+def estimate(
+    source: Source, spec: Spec, *, wanted: int = 0, rng: np.random.Generator
+) -> TrustReport:
+    """What an estimator makes of the labels of `train`."""
+    shown = source if spec.name == ORACLE else sealed(source)
+    report: TrustReport = build("trust", spec, shown, wanted=wanted, rng=rng)
+    return report

@@ -1,0 +1,83 @@
+"""Confident learning by the cleanlab package."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+
+from hydrometer.methods.trust.evidence import Evidence, gather
+from hydrometer.methods.trust.joint import confident_joint, noise_share
+from hydrometer.methods.trust.report import (
+    HARMLESS,
+    TrustReport,
+    at_least,
+    compose,
+    everything,
+    floor,
+    nothing,
+)
+from hydrometer.registry import register
+from hydrometer.types import HydrometerError, Source
+
+
+@register("trust", "cleanlab")
+def cleanlab_trust(
+    source: Source, *, wanted: int = 0, features: str = "network", rng: np.random.Generator
+) -> TrustReport:
+    """Drops what confident learning flags: `cleanlab.filter.find_label_issues`, by noise rate.
+
+    Northcutt, Jiang and Chuang, "Confident learning" (JAIR 2021), on out-of-fold probabilities of a
+    probe on `features`, `network` or `pixels`. Nothing is relabelled. Class floors, and keeping all
+    where less than 2 % seem wrong, are ours.
+
+    Raises:
+        HydrometerError: cleanlab is missing.
+    """
+    package()
+    start = time.perf_counter()
+    found = confident(gather(source, features, rng=rng), least=floor(wanted, len(source.classes)))
+    return replace(found, seconds=time.perf_counter() - start)
+
+
+def confident(evidence: Evidence, *, least: int = 10) -> TrustReport:
+    """Confident learning on evidence alone; trust is the normalised margin of the given label."""
+    library, given, k = package(), evidence.given, evidence.classes
+    probabilities = evidence.probabilities
+    trust = np.asarray(
+        library.rank.get_label_quality_scores(given, probabilities, method="normalized_margin")
+    )
+    noise = noise_share(confident_joint(given, probabilities))
+    if noise < HARMLESS:
+        note = f"{noise:.1%} of the labels seem wrong, below {HARMLESS:.0%}: all are kept"
+        return everything("cleanlab", given, k, trust, note)
+    with warnings.catch_warnings():
+        # It warns of classes too small to judge, which the floor keeps anyway.
+        warnings.simplefilter("ignore", UserWarning)
+        flagged = np.asarray(library.filter.find_label_issues(given, probabilities, n_jobs=1))
+    trusted = at_least(~flagged, trust, given, k, least)
+    none = nothing(len(given), k)
+    agreed = replace(none, agreed=probabilities.argmax(1) != given)
+    return compose("cleanlab", given, trust, trusted, probabilities.argmax(1), agreed)
+
+
+def package() -> ModuleType:
+    """The cleanlab package.
+
+    Raises:
+        HydrometerError: It is not installed.
+    """
+    try:
+        import cleanlab
+        import cleanlab.count
+        import cleanlab.filter
+        import cleanlab.rank
+    except ImportError:
+        raise HydrometerError(
+            "this trust estimator needs cleanlab; install it with: pip install hydrometer[cleanlab]"
+        ) from None
+    found: ModuleType = cleanlab
+    return found

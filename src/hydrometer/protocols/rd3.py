@@ -1,0 +1,116 @@
+"""Rectified Decoupled Dataset Distillation (RD3): one post-evaluation for all decoupled methods.
+
+Zhong, Sun, Gu, Zhu, Chen and Wang, arXiv 2509.19743 (ICLR 2026); its code is not available.
+Confirmed: one ResNet-18 teacher for every set, labels of every augmented view by it in every epoch, no
+hybrid labels, 400 epochs, batch 50, rate 0.001, cosine, KL of teacher and student alone, RDED's
+augmentation (random resized crop, flip, CutMix).
+Assumed, as the paper's text was not at hand: AdamW with weight decay 0.01 and none on vectors ("Adam" in
+summaries); T = 20 without T squared; teacher in evaluation mode, labels made online; crops from half of
+the area, one CutMix box a batch with alpha 1; no patch shuffle; zeta 1 (plain cosine) for the ResNet-18
+student and 2 for others; no weight average; only the last step is tested, and nothing chosen on test.
+Changed: the teacher is trained on the source here, as torchvision's published one was (90 epochs of SGD
+0.1, a tenth of it every 30, batch 256); soft labels stored with a set are not used; random real images
+stand beside the set.
+
+`rd3-cross@1` trains the same sets with six more students, each an arm, on labels of the same ResNet-18:
+ResNet-50 and -101, MobileNet-V2, EfficientNet-B0, Swin-T and ViT-B, with zeta 2. They are torchvision's,
+so it takes images of 1 or 3 channels, of 32 pixels and up.
+`rd3-small@1` is for 64 pixels and below, where RDED's crops are the whole image: flip and CutMix; the
+teacher has 200 epochs of SGD 0.01 with batch 512, DSA, a tenth of the rate after half of them.
+`rd3-quick@1` is for a laptop and for digits: the field's student and teacher for the size, 100 epochs,
+CutMix without flip, a teacher of 4 epochs or 600 steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hydrometer import students
+from hydrometer.protocols import (
+    DSA,
+    FULL,
+    QUICK_FULL,
+    Case,
+    Settings,
+    random_sets,
+    recipe,
+    release,
+    seeds_of,
+)
+from hydrometer.protocols.rethink import ADAMW, FLIP
+from hydrometer.protocols.rethink_soft import TORCHVISION
+from hydrometer.types import Arm, Spec
+
+CUTMIX = Spec("cutmix", (("alpha", 1.0), ("per_batch", True)))
+RESNET = Spec("resnet", (("depth", 18), ("norm", "batch")))
+KL = Spec("kl", (("temperature", 20.0),))
+SMOOTH = Spec("cosine", (("zeta", 2.0),))
+CROSS = (
+    "torchvision:resnet50",
+    "torchvision:resnet101",
+    "torchvision:mobilenet_v2",
+    "torchvision:efficientnet_b0",
+    "torchvision:swin_t",
+    "torchvision:vit_b_16",
+)
+
+
+def arms(case: Case, settings: Settings) -> list[Arm]:
+    """Subject and random images, every view labelled by the one teacher."""
+    base = recipe(
+        settings, case.source, labels="teacher", loss=settings.loss, teacher=case.teachers
+    )
+    seeds = seeds_of(settings)
+    return [
+        Arm("subject", (case.subject,), base, settings.rates, seeds),
+        Arm("random", random_sets(case, settings), base, settings.rates, seeds),
+    ]
+
+
+def cross_arms(case: Case, settings: Settings) -> list[Arm]:
+    """The same, then the subject with every other student, smoothed."""
+    known = arms(case, settings)
+    others = [
+        dataclasses.replace(
+            known[0],
+            name=f"subject_{name.rpartition(':')[2].replace('_', '-')}",
+            recipe=dataclasses.replace(
+                known[0].recipe, student=students.spec(name), schedule=SMOOTH, precision="float32"
+            ),
+        )
+        for name in CROSS
+    ]
+    return known + others
+
+
+STANDARD = Settings(
+    epochs=400,
+    batch=50,
+    optimiser=ADAMW,
+    schedule=Spec("cosine"),
+    rates=(0.001,),
+    seeds=3,
+    augment=(Spec("random-resized-crop", (("scale_min", 0.5),)), FLIP, CUTMIX),
+    student=RESNET,
+    loss=KL,
+    teacher=TORCHVISION,
+)
+SMALL = dataclasses.replace(
+    STANDARD, augment=(FLIP, CUTMIX), teacher=dataclasses.replace(FULL, augment=DSA, seeds=1)
+)
+QUICK = dataclasses.replace(
+    SMALL,
+    epochs=100,
+    schedule=SMOOTH,
+    rates=(0.003,),
+    student=None,
+    augment=(CUTMIX,),
+    teacher=dataclasses.replace(QUICK_FULL, seeds=1),
+)
+for name, about, settings, build in (
+    ("rd3@1", "one post-evaluation for decoupled sets (RD3): 400 epochs, KL", STANDARD, arms),
+    ("rd3-cross@1", "rd3 with six more students on the same labels", STANDARD, cross_arms),
+    ("rd3-small@1", "rd3 for 64 pixels and below: flip and CutMix alone", SMALL, arms),
+    ("rd3-quick@1", "rd3-small for a laptop: field's student, 100 epochs, no flip", QUICK, arms),
+):
+    release(name, about=about, settings=settings, metrics=("accuracy", "ior"), build=build)

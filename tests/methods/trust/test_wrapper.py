@@ -1,0 +1,122 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from hydrometer import methods
+from hydrometer.methods import trust
+from hydrometer.methods.trust.report import Provenance, Recall, compose, everything, floor
+from hydrometer.methods.trust.wrapper import trusted
+from hydrometer.registry import parse
+from hydrometer.sources import load
+from hydrometer.types import Budget, HydrometerError
+
+SOURCE = tiny.source(classes=3, per_class=20)
+GIVEN = SOURCE.train.labels.numpy()
+
+
+def report(believed, recalled=(), to=2):
+    """Believes some rows, and recalls others as one class."""
+    split = np.isin(np.arange(60), believed)
+    back = np.isin(np.arange(60), recalled)
+    reliability = np.tile(np.eye(3)[to] * 0.7 + 0.1, (60, 1))
+    suggested = np.full(60, to)
+    return compose("test", GIVEN, np.ones(60), split, suggested, Recall(reliability, back, back))
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_a_trusted_source_holds_the_kept_rows_under_given_or_mended_labels():
+    found = trusted(SOURCE, report([5, 25, 45, 46], recalled=[7]))
+    assert found.train.index.tolist() == [5, 7, 25, 45, 46]
+    assert found.train.labels.tolist() == [0, 2, 1, 2, 2]
+    assert torch.equal(found.train.images[1], SOURCE.train.images[7])
+    assert found.val is SOURCE.val and found.test is SOURCE.test
+    assert found.digest != SOURCE.digest
+    assert found.digest != trusted(SOURCE, report([5, 25, 45, 46])).digest
+
+
+def test_where_all_is_kept_the_source_comes_back():
+    assert trusted(SOURCE, everything("test", GIVEN, 3, np.ones(60))) is SOURCE
+
+
+def test_a_report_of_another_source_and_an_empty_class_are_refused():
+    with pytest.raises(HydrometerError, match="not of the train part"):
+        trusted(tiny.source(classes=3, per_class=21), report([1]))
+    with pytest.raises(HydrometerError, match="no image of class 'bar 1'"):
+        trusted(SOURCE, report([5, 45]))
+
+
+def test_the_floor_is_twice_what_is_made_of_a_class():
+    assert [floor(wanted, 10) for wanted in (0, 10, 500)] == [10, 10, 100]
+
+
+def test_the_oracle_keeps_what_is_right_and_needs_to_know():
+    noisy = load("digits+symmetric:0.4")
+    found = trust.estimate(noisy, parse("oracle"), rng=rng())
+    right = (noisy.train.labels == noisy.clean_train).numpy()
+    np.testing.assert_array_equal(found.keep, right)
+    assert (found.suggested == noisy.clean_train.numpy()).all()
+    with pytest.raises(HydrometerError, match="known noise"):
+        trust.estimate(SOURCE, parse("oracle"), rng=rng())
+
+
+def test_only_the_oracle_sees_clean_labels_and_nobody_the_test(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        trust, "build", lambda kind, spec, source, **_: seen.setdefault(spec.name, source)
+    )
+    noisy = load("digits+symmetric:0.4")
+    for name in ("tad", "oracle"):
+        trust.estimate(noisy, parse(name), rng=rng())
+    assert not hasattr(seen["tad"], "clean_train") and not len(seen["tad"].test)
+    assert hasattr(seen["oracle"], "clean_train")
+
+
+@pytest.mark.parametrize(
+    "method", ["random", "herding(features=pixels)", "k-center(features=pixels)"]
+)
+def test_compressors_work_untouched_and_their_cards_name_the_noisy_source(method):
+    noisy = load("digits+symmetric:0.4")
+    made = methods.compress(
+        noisy, parse(method), Budget(per_class=3), trust=parse("oracle"), rng=rng()
+    )
+    clean = dict(zip(noisy.train.index.tolist(), noisy.clean_train.tolist(), strict=True))
+    assert [clean[i] for i in made.index.tolist()] == made.labels.tolist()
+    assert (made.card.source, made.card.source_digest) == (noisy.name, noisy.digest)
+    assert any("trust oracle" in note and "given" in note for note in made.card.notes)
+
+
+def test_a_method_draws_the_same_with_trust_that_keeps_all_as_without():
+    clean = load("digits+symmetric:0.0")
+    plain = methods.compress(clean, parse("random"), Budget(per_class=3), rng=rng())
+    kept = methods.compress(
+        clean, parse("random"), Budget(per_class=3), trust=parse("oracle"), rng=rng()
+    )
+    assert plain.digest == kept.digest
+
+
+def test_noise_that_cannot_be_told_is_on_the_card():
+    made = methods.compress(
+        load("digits+asymmetric:0.7,map=cyclic"), parse("random"), Budget(per_class=1), rng=rng()
+    )
+    assert any("no estimator can tell" in note for note in made.card.notes)
+
+
+def test_missing_cleanlab_is_one_sentence(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    with pytest.raises(HydrometerError, match=r"pip install hydrometer\[cleanlab\]"):
+        trust.estimate(SOURCE, parse("cleanlab"), rng=rng())
+
+
+def test_an_unknown_provenance_never_trains():
+    found = report([5, 25, 45], recalled=[7])
+    dropped = np.isin(found.provenance, [Provenance.DROPPED, Provenance.UNRECOVERABLE])
+    assert dropped.sum() == 56 and not found.keep[dropped].any() and not found.weight[dropped].any()
+    assert dataclasses.replace(found).suspects.shape == (57,)

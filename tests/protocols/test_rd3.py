@@ -1,0 +1,75 @@
+import pytest
+
+import tiny
+from hydrometer import protocols, registry
+from hydrometer.augment import Pipeline
+from hydrometer.cli.describe import protocol_story
+from hydrometer.losses import build
+from hydrometer.protocols import Case
+from hydrometer.protocols.rd3 import CROSS
+
+SOURCE = tiny.source(size=32, channels=3)
+NAMES = [
+    f"{name}@1"
+    for name in (
+        *("rd3", "rd3-small", "rd3-quick", "rd3-cross", "as-sre2l", "as-sre2l-small", "as-cda"),
+        *("as-dwa", "as-dwa-small", "as-gvbsm", "as-gvbsm-small", "as-rded", "as-rded-small"),
+        *("as-edc", "as-edc-small"),
+    )
+]
+
+
+def arms(name):
+    return protocols.load(name).arms(Case(tiny.job(SOURCE).data, SOURCE, ("teacher-digest",)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_subject_and_random_images_meet_the_same_recipe_and_the_one_teacher(name):
+    subject, random = arms(name)[:2]
+    assert (subject.name, random.name) == ("subject", "random")
+    assert subject.recipe == random.recipe
+    assert subject.recipe.labels == "teacher"
+    assert subject.recipe.teacher == ("teacher-digest",)
+    Pipeline(subject.recipe.augment)
+    build(subject.recipe.loss)
+    registry.build("optimiser", subject.recipe.optimiser)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_tells_its_paper_and_what_was_changed(name):
+    story = protocol_story(protocols.load(name))
+    assert "arXiv" in story
+    assert "Changed" in story
+    assert name.partition("@")[0] in story
+
+
+def test_rd3_has_the_confirmed_values():
+    settings = protocols.load("rd3@1").settings
+    assert (settings.epochs, settings.batch, settings.rates) == (400, 50, (0.001,))
+    assert settings.loss.name == "kl"
+    assert [spec.name for spec in settings.augment] == ["random-resized-crop", "flip", "cutmix"]
+    assert "Assumed" in protocol_story(protocols.load("rd3@1"))
+
+
+def test_small_images_are_flipped_and_mixed_only():
+    settings = protocols.load("rd3-small@1").settings
+    assert [spec.name for spec in settings.augment] == ["flip", "cutmix"]
+
+
+def test_every_student_of_rd3_cross_is_an_arm_on_the_same_labels():
+    found = arms("rd3-cross@1")
+    assert len({arm.name for arm in found}) == 2 + len(CROSS)
+    assert len({str(arm.recipe.student) for arm in found[2:]}) == len(CROSS)
+    assert {arm.recipe.teacher for arm in found} == {("teacher-digest",)}
+    assert {arm.sets[0].digest for arm in found[2:]} == {found[0].sets[0].digest}
+    assert all(arm.recipe.schedule.kwargs == {"zeta": 2.0} for arm in found[2:])
+
+
+def test_the_presets_differ_as_the_authors_do():
+    settings = {name: protocols.load(name).settings for name in NAMES}
+    assert settings["as-sre2l@1"].batch == 1024
+    assert settings["as-cda@1"].batch == 128
+    assert settings["as-rded@1"].augment[0].name == "patch-shuffle"
+    assert settings["as-edc@1"].average == 0.99
+    assert settings["as-gvbsm@1"].loss.kwargs == {"gamma": 0.1}
+    assert settings["as-sre2l-small@1"].loss.kwargs == {"temperature": 30.0}
