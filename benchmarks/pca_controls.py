@@ -118,7 +118,7 @@ def judge(contender: Contender, asked: Protocol, lab: Lab, runs: Store, quiet: b
     )
     chosen = asked if contender.confined else freed(asked)
     with watching(quiet) as observer:
-        found = verdict.evaluate(verdict.plan(made, chosen, lab, observer), lab, runs, observer)
+        found = verdict.evaluate(verdict.plan(made, chosen, lab), lab, runs, observer)
     return Row(
         name=contender.name,
         method=f"{made.card.method}, {made.card.budget}",

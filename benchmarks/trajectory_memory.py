@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/trajectory_memory.py [--width 64] [--steps 30]
 
 CIFAR-10's shape at 10 images per class, ConvNet-3, all 100 random images at each of N steps, float32,
-no augmentation. Each way runs in a process of its own; memory is the peak resident set above that just
+no augmentation. Freed pages are kept, as the lab keeps them. Each way runs in a process of its own; memory is the peak resident set above that just
 before the step. Also prints how far the two gradients are apart.
 """
 
@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hydrometer import students
+from hydrometer.engine.environment import keep_pages
 from hydrometer.methods.match.networks import Network, flat
 from hydrometer.methods.match.trajectory import through_training
 
@@ -55,6 +56,7 @@ def measure(way: str, width: int, steps: int, ipc: int, out: Path) -> dict[str, 
     def end(weights: Tensor) -> Tensor:
         return (weights - goal).square().sum() / (start - goal).square().sum()
 
+    keep_pages()
     before, began, used = _peak(), time.perf_counter(), time.process_time()
     if way == "unroll":
         found = unroll(loss, end, start, images, labels, steps)

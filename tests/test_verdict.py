@@ -131,6 +131,37 @@ def test_cost_counts_what_is_left_and_then_nothing(tmp_path):
     assert (after.done, after.steps, after.seconds) == (before.students, 0, 0)
 
 
+@pytest.mark.parametrize("name", registry.names("protocol"))
+def test_every_protocol_can_be_priced_without_training_anything(tmp_path, name):
+    """Protocols that need soft labels get them; resnets would take too long to measure here."""
+    soft = torch.zeros(9, 3)
+    data = dataclasses.replace(subject(), soft=soft) if name.startswith("as-datm") else subject()
+    protocol = small(name)
+    lab = Lab(SOURCE, tiny.CPU)
+    with Store(tmp_path / "runs.sqlite") as store:
+        plan = verdict.plan(data, protocol, lab)
+        cost = verdict.cost(plan, lab, store)
+        assert cost.students > cost.done == 0
+        assert store.runs() == []
+
+
+def test_images_of_val_or_test_in_a_set_are_told(tmp_path):
+    rows = torch.cat([SOURCE.val.images[:2], SOURCE.test.images[:1], SOURCE.train.images[:3]])
+    labels = torch.cat([SOURCE.val.labels[:2], SOURCE.test.labels[:1], SOURCE.train.labels[:3]])
+    data = make(rows, labels, source=SOURCE, method="leak", budget="x", seed=None, seconds=0.0)
+    found, _ = judge(tmp_path / "runs.sqlite", small("as-dc@1"), data)
+    assert "2 of the set's 6 images are images of val" in found.notices
+    assert "1 of the set's 6 images are images of test" in found.notices
+
+
+def test_random_images_get_stored_labels_when_the_subject_has_them():
+    """DD-Ranking's mode S: one teacher vector per random image beside one per subject image."""
+    data = dataclasses.replace(subject(), soft=torch.zeros(9, 3))
+    plan = verdict.plan(data, small("ddranking-soft@1"), Lab(SOURCE, tiny.CPU))
+    labels = {arm.name: arm.recipe.labels for arm in plan.arms}
+    assert (labels["subject"], labels["random"]) == ("given", "fixed")
+
+
 def test_a_set_of_other_classes_is_refused_before_any_training(tmp_path):
     other = tiny.source(classes=4)
     data = from_rows(other, torch.arange(8), method="some", budget="ipc=2")

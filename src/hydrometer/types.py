@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Scalar = str | int | float | bool | None
-Labels = Literal["hard", "given", "teacher", "bank"]
+Labels = Literal["hard", "given", "fixed", "teacher", "bank"]
 Precision = Literal["float32", "bfloat16"]
 Asked = Literal["auto", "float32", "bfloat16"]
 """A precision, or the fastest one the machine has and the student is cleared for."""
@@ -235,6 +235,10 @@ class Run(Stored):
     val_totals: tuple[int, ...]
     test_hits: tuple[int, ...]
     test_totals: tuple[int, ...]
+    source: str = ""
+    method: str = ""
+    budget: str = ""
+    """Where the set came from, so that a baseline can be made again from its row."""
     losses: tuple[float, ...]
     """Mean training loss of each of up to 100 equal stretches of the run."""
     steps: int
@@ -308,7 +312,12 @@ class Verdict(Stored):
     arms: tuple[ArmResult, ...]
     estimates: Mapping[str, Estimate] = Field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    steps: int = 0
+    """Optimiser steps of all students, tuning included."""
     seconds: float
+    """Training and testing time of all students, tuning included; a teacher's is on its card."""
+    teacher_bytes: int = 0
+    """What a teacher that arms learn from on-line takes to store."""
     environment: Environment
 
 

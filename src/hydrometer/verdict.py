@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from hydrometer import digest, metrics
+from hydrometer import digest, metrics, students
 from hydrometer.artifact.container import align
+from hydrometer.artifact.overlap import same_images
 from hydrometer.artifact.rows import whole
 from hydrometer.engine import loop
 from hydrometer.engine.environment import environment
 from hydrometer.engine.loop import Job
+from hydrometer.engine.teachers import TeacherCard, known
 from hydrometer.execute import Observer, Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
@@ -29,6 +30,7 @@ from hydrometer.types import (
     HydrometerError,
     Run,
     Source,
+    Spec,
     Trial,
     Verdict,
 )
@@ -40,37 +42,45 @@ class Plan:
 
     protocol: Protocol
     subject: CompressedSet
+    source: Source
     arms: tuple[Arm, ...]
     jobs: tuple[Job, ...]
+    teacher: Job | None = None
+    """The teacher that arms learn from, where there is one."""
 
 
-def plan(
-    subject: CompressedSet, protocol: Protocol, lab: Lab, observer: Observer | None = None
-) -> Plan:
-    """The trials of a verdict; checks the set against the source, and trains the teacher if needed."""
+def plan(subject: CompressedSet, protocol: Protocol, lab: Lab) -> Plan:
+    """The trials of a verdict; checks the set against the source, and trains nothing."""
     subject = align(subject, lab.source)
     if not len(subject):
         raise HydrometerError(f"the set by {subject.card.method} holds no images to train on")
-    teachers = (
-        (teacher_for(protocol, lab, observer or Silent()),) if protocol.settings.teacher else ()
-    )
-    arms = tuple(protocol.arms(Case(subject, lab.source, teachers)))
-    return Plan(
-        protocol, subject, arms, tuple(job for arm in arms for job in jobs_of(arm, lab.source))
-    )
+    teacher = teacher_job(protocol, lab.source) if protocol.settings.teacher else None
+    names = () if teacher is None else (digest.of_trial(teacher.trial),)
+    arms = tuple(protocol.arms(Case(subject, lab.source, names)))
+    taught = any(arm.recipe.teacher for arm in arms)
+    jobs = tuple(job for arm in arms for job in jobs_of(arm, lab.source))
+    return Plan(protocol, subject, lab.source, arms, jobs, teacher if taught else None)
+
+
+def teacher_job(protocol: Protocol, source: Source) -> Job:
+    """The training of the protocol's teacher on this source; its digest is its trial's key."""
+    if protocol.settings.teacher is None:
+        raise ValueError(f"protocol {protocol.name} has no teacher")
+    recipe = full_recipe(protocol.settings, protocol.settings.teacher, source)
+    data = whole(source)
+    return Job(Trial(data.digest, source.digest, recipe, seed=0), data)
 
 
 def teacher_for(protocol: Protocol, lab: Lab, observer: Observer) -> str:
     """The digest of the protocol's teacher for this source, trained now unless it is cached."""
-    if protocol.settings.teacher is None:
-        raise ValueError(f"protocol {protocol.name} has no teacher")
-    recipe = full_recipe(protocol.settings, protocol.settings.teacher, lab.source)
-    data = whole(lab.source)
-    trial = Trial(data.digest, lab.source.digest, recipe, seed=0)
-    observer.begin(steps_of(Job(trial, data)), 1)
-    teacher = lab.teach(trial, data, observer.stepped)
-    observer.say(f"teacher {recipe.student}: {teacher.card.val_accuracy:.1%} on val")
-    return teacher.card.digest
+    return _teach(teacher_job(protocol, lab.source), lab, observer).digest
+
+
+def _teach(job: Job, lab: Lab, observer: Observer) -> TeacherCard:
+    observer.begin(steps_of(job), 1)
+    card = lab.teach(job.trial, job.data, observer.stepped).card
+    observer.say(f"teacher {job.trial.recipe.student}: {card.val_accuracy:.1%} on val")
+    return card
 
 
 def jobs_of(arm: Arm, source: Source) -> list[Job]:
@@ -87,6 +97,9 @@ def cost(planned: Plan, lab: Lab, store: Store) -> Cost:
     """What remains to be trained, with time from a few measured steps of each kind of student."""
     keyed = {digest.of_trial(job.trial): job for job in planned.jobs}
     left = [job for key, job in keyed.items() if store.get(key) is None]
+    done = len(keyed) - len(left)
+    if left and planned.teacher is not None and not known(digest.of_trial(planned.teacher.trial)):
+        left.append(planned.teacher)
     kinds: dict[object, list[Job]] = {}
     for job in left:
         recipe = dataclasses.replace(job.trial.recipe, lr=0.0, epochs=1)
@@ -95,13 +108,16 @@ def cost(planned: Plan, lab: Lab, store: Store) -> Cost:
     for jobs in kinds.values():
         step, exam = _measure(jobs[0], lab)
         seconds += sum(step * steps_of(job) + exam for job in jobs)
-    return Cost(len(keyed), len(keyed) - len(left), sum(map(steps_of, left)), seconds)
+    return Cost(done + len(left), done, sum(map(steps_of, left)), seconds)
 
 
 def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = None) -> Verdict:
     """Train what the store does not hold yet, choose rates on `val`, and estimate every metric."""
-    start = time.perf_counter()
-    runs = execute(planned.jobs, lab, store, observer or Silent())
+    watcher = observer or Silent()
+    keys = {digest.of_trial(job.trial) for job in planned.jobs}
+    if planned.teacher is not None and len(store.get_many(keys)) < len(keys):
+        _teach(planned.teacher, lab, watcher)
+    runs = execute(planned.jobs, lab, store, watcher)
     results = {arm.name: result(arm, lab.source, runs) for arm in planned.arms}
     estimates = {name: metrics.estimate(name, results) for name in planned.protocol.metrics} | {
         f"accuracy:{name}": metrics.estimate("accuracy", {"subject": r})
@@ -116,7 +132,9 @@ def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = 
         arms=tuple(results.values()),
         estimates=estimates,
         notices=tuple(notices(planned, results)),
-        seconds=time.perf_counter() - start,
+        steps=sum(run.steps for run in runs.values()),
+        seconds=sum(run.seconds for run in runs.values()),
+        teacher_bytes=_teacher_bytes(planned, lab.source),
         environment=environment(lab.device),
     )
     store.add_verdict(verdict)
@@ -145,7 +163,7 @@ def result(arm: Arm, source: Source, runs: Mapping[str, Run]) -> ArmResult:
 
 def notices(planned: Plan, results: Mapping[str, ArmResult]) -> list[str]:
     """What a reader must know to judge the numbers."""
-    said = []
+    said = [*_doubts(planned.subject, planned.source)]
     for n in sorted({len(r.seeds) for r in results.values()}):
         if note := bootstrap.notice(n):
             said.append(note)
@@ -163,9 +181,31 @@ def notices(planned: Plan, results: Mapping[str, ArmResult]) -> list[str]:
     return said
 
 
+def _doubts(subject: CompressedSet, source: Source) -> list[str]:
+    """Why the set's own numbers may be too good, or not its own."""
+    said = []
+    if subject.card.source_digest != source.digest:
+        made = subject.card.source
+        said.append(f"the set was made from another copy or version of its source ({made})")
+    for name, split in (("val", source.val), ("test", source.test)):
+        if shared := same_images(subject.images, split.images):
+            said.append(f"{shared} of the set's {len(subject)} images are images of {name}")
+    return said
+
+
+def _teacher_bytes(planned: Plan, source: Source) -> int:
+    if planned.teacher is None:
+        return 0
+    student = planned.teacher.trial.recipe.student
+    model = students.create(student, source.shape, len(source.classes), 0)
+    return sum(v.numel() * v.element_size() for v in model.state_dict().values())
+
+
 def _measure(job: Job, lab: Lab) -> tuple[float, float]:
     """Seconds of one step, and of reading both exams once, from a few real steps of this student."""
-    recipe = dataclasses.replace(job.trial.recipe, labels="hard", teacher=(), epochs=1)
+    recipe = dataclasses.replace(job.trial.recipe, epochs=1)
+    if recipe.teacher:  # it may not be trained yet; its forward passes are left out of the estimate
+        recipe = dataclasses.replace(recipe, labels="hard", teacher=(), loss=Spec("cross-entropy"))
     lens = lab.lens(recipe.whiten)
     return loop.measure(
         Job(dataclasses.replace(job.trial, recipe=recipe), job.data), lab.source, lens

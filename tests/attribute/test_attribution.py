@@ -181,7 +181,7 @@ def test_stored_soft_labels_are_used_for_the_set_and_the_teacher_for_random_imag
     planned = attribution.plan(subject(soft=soft), protocol, lab, reference=protocol.settings)
     labels = {arm.name: arm.recipe.labels for arm in planned.plan.arms}
     assert labels["subject_soft_plain_own"] == "given"
-    assert labels["random_soft_plain_own"] == "teacher"
+    assert labels["random_soft_plain_own"] == "fixed"
     assert labels["subject_hard_plain_own"] == "hard"
 
 

@@ -5,7 +5,7 @@ import torch
 
 import tiny
 from hydrometer.engine import loop
-from hydrometer.engine.program import Solo, Stack
+from hydrometer.engine.program import Average, Solo, Stack
 from hydrometer.types import Spec
 
 SOURCE = tiny.source()
@@ -18,7 +18,7 @@ def trained(jobs):
 
 
 def run_all(jobs):
-    return loop.run(jobs, SOURCE, LENS, EXAMS)
+    return loop.run(jobs, SOURCE, LENS, lambda: EXAMS)
 
 
 def test_a_student_learns_and_its_row_says_so():
@@ -143,6 +143,38 @@ def test_a_teacher_sees_the_views_the_student_sees():
     assert torch.equal(target.soft[0], images[0].flatten(1)[:, :3])
 
 
+def test_the_average_is_warmed_up_and_then_decays():
+    """By hand: decays min(0.25, 2/11), then 0.25 from the second update on (3/12)."""
+    weight = torch.tensor([0.0])
+    average = Average([weight], 0.25)
+    expected = 0.0
+    for step, decay in enumerate((2 / 11, 0.25, 0.25), start=1):
+        weight.fill_(float(step))
+        average.update([weight])
+        expected = decay * expected + (1 - decay) * step
+    assert float(average.params[0]) == pytest.approx(expected)
+
+
+def test_fixed_labels_are_the_teachers_on_the_plain_images():
+    def teacher(images):
+        return images.flatten(1)[:, :3]
+
+    job = tiny.job(SOURCE, labels="fixed", loss=Spec("kl"), teacher=("x",), augment=CUTMIX)
+    cohort = loop.Cohort([job], SOURCE, LENS, [teacher])
+    batch = next(cohort.batches())
+    _, target = cohort.view(batch, cohort.draws(0, 1)[:, 0])
+    plain = cohort.images[0][batch.rows[0]].flatten(1)[:, :3]
+    assert torch.equal(target.soft[0], plain)
+    assert not torch.equal(target.soft, target.partner_soft)
+
+
+def test_a_student_that_diverges_in_its_last_step_is_not_done():
+    (run,) = run_all([tiny.job(SOURCE, lr=1e18, epochs=1, batch=64)])
+    assert run.status == "diverged"
+    assert run.diverged_step == 0
+    assert run.test_accuracy == 0
+
+
 def test_weight_averaging_tests_the_average():
     plain, averaged = tiny.job(SOURCE, lr=0.1), tiny.job(SOURCE, lr=0.1, average=0.99)
     (a, la), (b, lb) = trained([plain]), trained([averaged])
@@ -155,7 +187,7 @@ def test_weight_averaging_tests_the_average():
     ("size", "batch", "expected"), [(10, 4, [4, 4, 2]), (9, 4, [4, 4]), (1, 4, [1]), (3, 8, [3])]
 )
 def test_batches_cover_an_epoch(size, batch, expected):
-    assert [cut.stop - cut.start for cut in loop._cuts(size, batch)] == expected
+    assert [cut.stop - cut.start for cut in loop.cuts(size, batch)] == expected
 
 
 def test_every_epoch_visits_every_image_once():

@@ -3,6 +3,7 @@ import torch
 
 from hydrometer.engine.schedules import Progress
 from hydrometer.registry import build, parse
+from hydrometer.types import HydrometerError
 
 
 def factors(spec, epochs):
@@ -36,6 +37,17 @@ def test_triangle_rises_then_falls_to_nothing():
     assert got.index(max(got)) in (19, 20)
     assert got[-1] < 0.02
     assert all(v > 0 for v in got)
+
+
+def test_drops_do_not_come_late_when_a_product_rounds_up():
+    """0.1 * 3 is 0.30000000000000004 in floats, yet the drop belongs at epoch 3 of 30."""
+    got = factors("step(every=0.1,gamma=0.5)", 30)
+    assert got == pytest.approx([0.5 ** (e // 3) for e in range(30)])
+
+
+def test_step_needs_a_share_above_zero():
+    with pytest.raises(HydrometerError, match="every=0"):
+        factors("step(every=0.0)", 4)
 
 
 def test_constant_is_constant():

@@ -6,14 +6,29 @@ from hydrometer.protocols import Case
 from hydrometer.types import HydrometerError
 
 RELEASED = {
+    "as-cda@1": "a695404a25bc7b1ad6f3",
     "as-datm@1": "412dfd22337edddd15b9",
     "as-dc@1": "d5c1401b544368063a6f",
+    "as-dwa-small@1": "12edb3205009e97d4b0b",
+    "as-dwa@1": "a695404a25bc7b1ad6f3",
+    "as-edc-small@1": "2c70c24bea7754d12270",
+    "as-edc@1": "cbd33a8bdd384df0524d",
+    "as-gvbsm-small@1": "dd7cf3c8e964b74e04df",
+    "as-gvbsm@1": "e96c96ef6982c5d46eda",
+    "as-rded-small@1": "9f1ffbec75cb905c1ff6",
+    "as-rded@1": "12a9c8c4ddf4e0d41cf9",
+    "as-sre2l-small@1": "12edb3205009e97d4b0b",
+    "as-sre2l@1": "d87f3f17cc260cce5bca",
     "ddranking-aug-quick@1": "f5fa15a4ebcee8881353",
     "ddranking-aug@1": "c258b40aa4dabe99eeb8",
     "ddranking-hard-quick@1": "0b4a8ef1ac93a8add244",
     "ddranking-hard@1": "9786566ab53463890b45",
     "ddranking-soft-quick@1": "82e231c03f036ff34f68",
     "ddranking-soft@1": "3d6d5b2595014301abca",
+    "rd3-cross@1": "f66e5b6da17d15c3eee3",
+    "rd3-quick@1": "95c0ec0e889b1419a365",
+    "rd3-small@1": "c6108de8b7d65597ba7e",
+    "rd3@1": "f66e5b6da17d15c3eee3",
     "rethink-hard-compute@1": "0072d8a3be77bbb2f116",
     "rethink-hard-quick@1": "97e16bf085f06114f83c",
     "rethink-hard-small-compute@1": "f144a8c02d934b48bac8",
@@ -91,6 +106,9 @@ def test_the_version_may_be_left_out():
         ("ddranking-hard@1{precision=float8}", "float32, bfloat16"),
         ("ddranking-hard@1{student=convnett}", "convnet"),
         ("ddranking-hard@1{rates=}", "rates"),
+        ("ddranking-hard@1{rates=inf}", "out of range"),
+        ("ddranking-hard@1{loss=kl}", "hard labels"),
+        ("as-datm@1{average=2.0}", "out of range"),
     ],
 )
 def test_mistakes_are_named(text, hint):
@@ -109,7 +127,7 @@ def test_soft_protocol_uses_own_labels_for_the_subject_and_the_teacher_for_rando
         for a in protocols.load("ddranking-soft@1").arms(Case(subject, SOURCE, ("teacher-digest",)))
     }
     assert arms["subject"].recipe.labels == "given"
-    assert arms["random"].recipe.labels == "teacher"
+    assert arms["random"].recipe.labels == "fixed"
     assert arms["random"].recipe.teacher == ("teacher-digest",)
     assert arms["subject_hard"].recipe.labels == "hard"
 

@@ -15,7 +15,7 @@ def trained(tmp_path_factory):
     lens, exams = tiny.lens_and_exams(source)
     jobs = [tiny.job(source, seed=seed, epochs=1) for seed in (0, 1)]
     with Store(path) as store:
-        for run in loop.run(jobs, source, lens, exams, (), lambda steps: None):
+        for run in loop.run(jobs, source, lens, lambda: exams, (), lambda steps: None):
             store.add(run)
         return path, store.runs()
 

@@ -79,7 +79,7 @@ def own_arm(arms: Sequence[Arm]) -> Arm:
 def _scored(
     subject: CompressedSet, protocol: Protocol, lab: Lab, store: Store, observer: Observer
 ) -> Scored:
-    planned = verdict.plan(subject, protocol, lab, observer)
+    planned = verdict.plan(subject, protocol, lab)
     arm = own_arm(planned.arms)
     runs = execute(verdict.jobs_of(arm, lab.source), lab, store, observer)
     found = verdict.result(arm, lab.source, runs)

@@ -92,9 +92,8 @@ def plan(
     *,
     fraction: str = "full",
     reference: Settings | None = None,
-    observer: Observer | None = None,
 ) -> Experiment:
-    """The cells to train; checks the set against the source, and trains the teacher if needed.
+    """The cells to train; checks the set against the source, and trains nothing.
 
     `reference` is the recipe that the protocol's is compared with, by default DD-Ranking's.
 
@@ -112,13 +111,16 @@ def plan(
         raise HydrometerError(f"no factor can be switched for this set ({why})")
     chosen = design(fraction, len(found.active))
     taught = "labels" in found.active and protocol.settings.teacher is not None
-    teachers = (verdict.teacher_for(protocol, lab, observer or Silent()),) if taught else ()
+    teacher = verdict.teacher_job(protocol, lab.source) if taught else None
+    teachers = () if teacher is None else (digest.of_trial(teacher.trial),)
     case = Case(subject, lab.source, teachers)
     arms = tuple(
         factors.arm(case, protocol.settings, reference, found.levels(cell)) for cell in chosen.cells
     )
     jobs = tuple(job for arm in arms for job in verdict.jobs_of(arm, lab.source))
-    return Experiment(verdict.Plan(protocol, subject, arms, jobs), chosen, found)
+    return Experiment(
+        verdict.Plan(protocol, subject, lab.source, arms, jobs, teacher), chosen, found
+    )
 
 
 def cost(experiment: Experiment, store: Store) -> Cost:
@@ -135,7 +137,10 @@ def attribute(
     """Train what the store does not hold yet, choose each cell's rate on `val`, and split the gain."""
     start = time.perf_counter()
     plan, names = experiment.plan, experiment.factors.active
-    runs = execute(plan.jobs, lab, store, observer or Silent())
+    watcher = observer or Silent()
+    if plan.teacher is not None:
+        verdict.teacher_for(plan.protocol, lab, watcher)
+    runs = execute(plan.jobs, lab, store, watcher)
     results = {arm.name: verdict.result(arm, lab.source, runs) for arm in plan.arms}
     arms = [results[arm.name] for arm in plan.arms]
     table = np.array([arm.accuracy for arm in arms])

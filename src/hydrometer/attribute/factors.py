@@ -69,7 +69,7 @@ def _images(subject: CompressedSet, source: Source) -> str | None:
 
 def _labels(subject: CompressedSet, protocol: Protocol, random: bool) -> str | None:
     settings = protocol.settings
-    if settings.loss.name == "cross-entropy":
+    if settings.loss.name == CROSS_ENTROPY.name:
         return f"the loss of {protocol.base} takes no soft labels"
     if settings.teacher is not None:
         return None
@@ -92,7 +92,7 @@ def arm(case: Case, settings: Settings, reference: Settings, levels: Mapping[str
         loss = SOFT
     if not levels["augmentation"]:
         settings = dataclasses.replace(settings, augment=())
-    base = protocols.recipe(settings, case.source, loss=CROSS_ENTROPY)
+    base = protocols.recipe(settings, case.source)
     sets = (case.subject,) if levels["images"] else protocols.random_sets(case, settings)
     if levels["labels"]:
         soft = dataclasses.replace(settings, loss=loss)

@@ -87,7 +87,7 @@ class _Estimator:
         """Everything that was collected, as if it were one verdict."""
         if self.last is None:
             raise ValueError("nothing was collected")
-        return verdict.Plan(*self.last, (), tuple(self.jobs.values()))
+        return verdict.Plan(*self.last, self.lab.source, (), tuple(self.jobs.values()))
 
     def _subject(self, cell: Cell) -> CompressedSet:
         path = sets.path_of(self.plan, cell, self.lab.source)

@@ -94,7 +94,7 @@ class _Bench:
         start = time.perf_counter()
         try:
             subject = sets.obtain(self.plan, cell, lab.source, self.observer)
-            planned = verdict.plan(subject, protocols.load(cell.protocol), lab, self.observer)
+            planned = verdict.plan(subject, protocols.load(cell.protocol), lab)
             wanted = identity(
                 planned.protocol.name,
                 planned.subject.digest,

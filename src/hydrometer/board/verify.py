@@ -70,7 +70,7 @@ def verify(entry: Entry, lab: Lab, observer: Observer, subject: Path | None = No
     data = _set_of(entry, subject, lab.source)
     # A store in memory: what is on disk must not answer for the students.
     with Store(":memory:") as store:
-        planned = verdict.plan(data, protocols.load(entry.protocol), lab, observer)
+        planned = verdict.plan(data, protocols.load(entry.protocol), lab)
         again = verdict.evaluate(planned, lab, store, observer)
         hits = {run.key: run.test_hits for run in store.runs()}
     return compare(entry, again, hits)

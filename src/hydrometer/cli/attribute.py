@@ -90,7 +90,7 @@ def command(
             write(compared.model_dump_json() if json else across_table(compared))
             return
         planned = attribution.plan(
-            subjects[0], chosen[0], lab, fraction=fraction, reference=against, observer=observer
+            subjects[0], chosen[0], lab, fraction=fraction, reference=against
         )
         if not quiet:
             left = attribution.cost(planned, runs)

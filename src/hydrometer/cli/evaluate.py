@@ -84,8 +84,7 @@ def command(
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
     with Store(store) as runs:
-        with watching(quiet, verbose) as observer:
-            plan = verdict.plan(subject, chosen, lab, observer)
+        plan = verdict.plan(subject, chosen, lab)
         cost = verdict.cost(plan, lab, runs)
         if not (quiet or dry_run):
             talk.print(text.cost(cost, chosen.name, lab.device.type))

@@ -16,7 +16,9 @@ from hydrometer.types import Verdict
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
     """Each verdict's arms and estimates with intervals, then a sentence each, then the notices."""
     written = io.StringIO()
-    out = Console(file=written, width=100, highlight=False, color_system=None, soft_wrap=True, markup=False)
+    out = Console(
+        file=written, width=100, highlight=False, color_system=None, soft_wrap=True, markup=False
+    )
     for verdict in verdicts:
         card = verdict.card
         out.print(f"{card.method}, {card.budget}, on {verdict.source}: {verdict.protocol}")

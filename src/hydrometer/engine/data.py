@@ -11,7 +11,7 @@ from torch import Tensor
 from hydrometer.registry import build
 from hydrometer.types import Source, Spec
 
-PREPARED_BYTES = 400 * 2**20
+PREPARED_BYTES = 64 * 2**20
 """Splits up to this size are kept as ready float tensors; larger ones are prepared batch by batch."""
 
 

@@ -70,6 +70,8 @@ class Cohort:
         self.labels = torch.stack([job.data.labels.to(self.device) for job in jobs])
         self.weights = self._stacked([job.data.weights for job in jobs])
         soft = self._stacked([job.data.soft for job in jobs])
+        if self.recipe.labels == "fixed":
+            soft = torch.stack([self._labelled(i, teachers) for i in self.which])
         self.regime: Regime = build("labels", Spec(self.recipe.labels), soft, teachers)
 
     def program(self) -> Program:
@@ -89,16 +91,18 @@ class Cohort:
     def batches(self) -> Iterator[Batch]:
         """All steps of the run, each epoch in an order of its own for each student."""
         recipe, keys = self.recipe, [seeds.key(seed, "order") for seed in self.seeds]
-        cuts = _cuts(self.size, recipe.batch)
-        total = recipe.epochs * len(cuts)
+        parts = cuts(self.size, recipe.batch)
+        total = recipe.epochs * len(parts)
         for epoch in range(recipe.epochs):
-            order = seeds.uniform(keys, epoch, 1, self.size, self.device)[:, 0].argsort(-1)
-            for position, rows in enumerate(cuts):
-                step = epoch * len(cuts) + position
+            order = seeds.uniform(keys, epoch, 1, self.size, self.device)[:, 0].argsort(
+                dim=-1, stable=True
+            )
+            for position, rows in enumerate(parts):
+                step = epoch * len(parts) + position
                 yield Batch(
                     order[:, rows],
                     Progress(epoch, recipe.epochs, step, total),
-                    position == len(cuts) - 1,
+                    position == len(parts) - 1,
                 )
 
     def draws(self, first: int, steps: int) -> Tensor:
@@ -132,6 +136,12 @@ class Cohort:
         """Every student's learning rate at a step."""
         factor = self.schedule(at)
         return [rate * factor for rate in self.rates]
+
+    @torch.no_grad()
+    def _labelled(self, which: int, teachers: Teachers) -> Tensor:
+        """Mean teacher logits of a set's images as they are."""
+        views = self.images[which].batches(256)
+        return torch.cat([torch.stack([t(x).float() for t in teachers]).mean(0) for _, x in views])
 
     def _gather(self, rows: Tensor) -> Tensor:
         return torch.stack([self.images[i][rows[k]] for k, i in enumerate(self.which)])
@@ -188,11 +198,17 @@ def hits(program: Program, images: Images, labels: Tensor, classes: int) -> Tens
     return torch.zeros(1, classes, dtype=torch.int64) if counts is None else counts.cpu()
 
 
+def sane(program: Program, images: Images) -> Tensor:
+    """Whether each student's logits are finite (k,): the last update can diverge unseen by a loss."""
+    _, batch = next(images.batches(16))
+    return torch.isfinite(program.logits(batch)).flatten(1).all(1)
+
+
 def run(
     jobs: Sequence[Job],
     source: Source,
     lens: Lens,
-    exams: tuple[Images, Images],
+    exams: Callable[[], tuple[Images, Images]],
     teachers: Teachers = (),
     on_step: OnStep = lambda steps: None,
 ) -> list[Run]:
@@ -200,10 +216,12 @@ def run(
     start = time.perf_counter()
     cohort = Cohort(jobs, source, lens, teachers)
     program, losses = train(cohort, on_step)
+    on_val, on_test = exams()
     trained = torch.isfinite(losses).cpu()
+    trained[-1:] &= sane(program, on_val).cpu()
     classes = len(source.classes)
-    val = hits(program, exams[0], source.val.labels, classes)
-    test = hits(program, exams[1], source.test.labels, classes)
+    val = hits(program, on_val, source.val.labels, classes)
+    test = hits(program, on_test, source.test.labels, classes)
     seconds = (time.perf_counter() - start) / len(jobs)
     totals = [
         tuple(torch.bincount(s.labels, minlength=classes).tolist())
@@ -244,6 +262,9 @@ def _row(
         val_totals=totals[0],
         test_hits=tuple(test.tolist()) if diverged is None else none,
         test_totals=totals[1],
+        source=job.data.card.source,
+        method=job.data.card.method,
+        budget=job.data.card.budget,
         losses=tuple(float(part.mean()) for part in curve.tensor_split(CURVE) if len(part)),
         steps=len(losses),
         seconds=seconds,
@@ -251,10 +272,10 @@ def _row(
     )
 
 
-def _cuts(size: int, batch: int) -> list[slice]:
+def cuts(size: int, batch: int) -> list[slice]:
     """Batches of an epoch; a last one of a single image is left out, as batch norm cannot take it."""
-    cuts = [slice(start, min(start + batch, size)) for start in range(0, size, batch)]
-    return cuts[:-1] if len(cuts) > 1 and cuts[-1].stop - cuts[-1].start == 1 else cuts
+    parts = [slice(start, min(start + batch, size)) for start in range(0, size, batch)]
+    return parts[:-1] if len(parts) > 1 and parts[-1].stop - parts[-1].start == 1 else parts
 
 
 def _distinct(sets: Sequence[CompressedSet]) -> list[CompressedSet]:

@@ -31,4 +31,4 @@ def objective(loss: LossFn, logits: Tensor, target: Target) -> Tensor:
         each = target.share * each + (1 - target.share) * other
     if target.weight is None:
         return each.mean()
-    return (target.weight * each).sum() / target.weight.sum()
+    return (target.weight * each).sum() / target.weight.sum().clamp(min=1e-12)

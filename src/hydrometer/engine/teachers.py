@@ -59,6 +59,11 @@ def folder() -> Path:
     return Path(home).expanduser() / "teachers"
 
 
+def known(name: str) -> bool:
+    """Whether a teacher of this digest is in the cache."""
+    return (folder() / f"{name}.safetensors").is_file()
+
+
 def obtain(
     trial: Trial,
     data: CompressedSet,

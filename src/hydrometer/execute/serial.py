@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from hydrometer import digest
+from hydrometer import digest, students
 from hydrometer.engine import loop
 from hydrometer.engine.loop import Job
+from hydrometer.engine.program import can_stack
 from hydrometer.execute import Observer
 from hydrometer.execute.lab import Lab
 from hydrometer.store import Store
-from hydrometer.types import Run
+from hydrometer.types import Run, Source, Spec
 
 LEASE_SECONDS = 600.0
 """How long a claim on a trial holds if nobody renews it: a machine may have died."""
@@ -38,6 +39,7 @@ def execute(jobs: Sequence[Job], lab: Lab, store: Store, observer: Observer) -> 
         done = store.get_many(pending)
         pending = {key: job for key, job in pending.items() if key not in done}
         if pending and not any(worked):
+            observer.say(f"waiting for {len(pending)} students that other processes are training")
             time.sleep(WAIT_SECONDS)
     found = store.get_many(wanted)
     return {key: found[key] for key in wanted}
@@ -92,7 +94,7 @@ def _free_if_dead(key: str, store: Store) -> None:
 
 def steps_of(job: Job) -> int:
     """Optimiser steps of a job."""
-    return job.trial.recipe.epochs * -(-len(job.data) // job.trial.recipe.batch)
+    return job.trial.recipe.epochs * len(loop.cuts(len(job.data), job.trial.recipe.batch))
 
 
 def cohorts(jobs: Sequence[Job], lab: Lab) -> Iterator[list[Job]]:
@@ -105,6 +107,9 @@ def cohorts(jobs: Sequence[Job], lab: Lab) -> Iterator[list[Job]]:
         yield from ([job] for job in jobs)
         return
     groups: dict[object, list[Job]] = {}
+    alone = {
+        spec for spec in {j.trial.recipe.student for j in jobs} if not _stacks(spec, lab.source)
+    }
     for job in jobs:
         shape = (
             dataclasses.replace(job.trial.recipe, lr=0.0),
@@ -112,8 +117,14 @@ def cohorts(jobs: Sequence[Job], lab: Lab) -> Iterator[list[Job]]:
             job.data.soft is None,
             job.data.weights is None,
         )
-        groups.setdefault(shape, []).append(job)
+        own = id(job) if job.trial.recipe.student in alone else None
+        groups.setdefault((shape, own), []).append(job)
     yield from groups.values()
+
+
+def _stacks(student: Spec, source: Source) -> bool:
+    """Whether students of this kind train as one program: none of their layers draws."""
+    return can_stack(students.create(student, source.shape, len(source.classes), 0))
 
 
 def _train(
@@ -124,21 +135,16 @@ def _train(
     lens = lab.lens(recipe.whiten)
     teachers = lab.teachers(recipe.teacher, lens)
     try:
-        runs = loop.run(
-            jobs,
-            lab.source,
-            lens,
-            lab.exams(recipe.whiten),
-            teachers,
-            on_step,
+        yield from loop.run(
+            jobs, lab.source, lens, lambda: lab.exams(recipe.whiten), teachers, on_step
         )
+        return
     except torch.OutOfMemoryError:
         if len(jobs) == 1:
             raise
-        observer.say(f"out of memory with {len(jobs)} students at once; halving the cohort")
-        torch.cuda.empty_cache()
-        half = len(jobs) // 2
-        yield from _train(jobs[:half], lab, observer, on_step)
-        yield from _train(jobs[half:], lab, observer, on_step)
-        return
-    yield from runs
+    # Out here the failed attempt is forgotten, so that its memory can be used again.
+    observer.say(f"out of memory with {len(jobs)} students at once; halving the cohort")
+    torch.cuda.empty_cache()
+    half = len(jobs) // 2
+    yield from _train(jobs[:half], lab, observer, on_step)
+    yield from _train(jobs[half:], lab, observer, on_step)

@@ -7,6 +7,7 @@ setting appears in the name, so that a modified run can never pass for the real 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,6 +127,12 @@ class Protocol:
         settings = self.settings
         for name, text in changes.items():
             settings = _changed(settings, name, text)
+        names = [s.loss.name == CROSS_ENTROPY.name for s in (self.released, settings)]
+        if names[0] != names[1]:
+            kind = "hard" if names[0] else "soft"
+            raise HydrometerError(
+                f"{self.base} trains with {kind} labels, so loss={settings.loss} does not fit it"
+            )
         return dataclasses.replace(self, settings=settings)
 
 
@@ -175,7 +182,7 @@ def recipe(settings: Settings, source: Source, **changes: object) -> Recipe:
         epochs=settings.epochs,
         batch=settings.batch,
         augment=settings.augment,
-        loss=CROSS_ENTROPY,
+        loss=settings.loss if settings.loss.name == CROSS_ENTROPY.name else CROSS_ENTROPY,
         whiten=settings.whiten,
         average=settings.average,
         precision=precision(settings, source),
@@ -192,8 +199,14 @@ def precision(settings: Settings, source: Source) -> Precision:
 
 
 def supervised(settings: Settings, case: Case, data: CompressedSet, base: Recipe) -> Recipe:
-    """The soft-label recipe of a set: its own labels where it has them, else the teacher's."""
+    """The soft-label recipe of a set: its own labels where it has them, else the teacher's.
+
+    Beside a subject with one stored vector per image, other sets get one from the teacher as well
+    (DD-Ranking's mode S); beside one without, the teacher labels every view of both (mode M).
+    """
     labels: Labels = "given" if data.soft is not None else "teacher"
+    if labels == "teacher" and case.subject.soft is not None:
+        labels = "fixed"
     teacher = () if labels == "given" else case.teachers
     return dataclasses.replace(base, labels=labels, loss=settings.loss, teacher=teacher)
 
@@ -268,7 +281,7 @@ _PLAIN: dict[str, Callable[[str], object]] = {
     "loss": registry.parse,
     "whiten": registry.parse,
     "precision": str,
-    "rates": lambda text: tuple(float(part) for part in text.split("|")),
+    "rates": lambda text: tuple(sorted({float(part) for part in text.split("|")})),
     "augment": lambda text: tuple(registry.parse(p) for p in text.split("|") if p != "none"),
 }
 
@@ -314,8 +327,11 @@ def _text(value: object) -> str:
 
 def _check(name: str, value: object) -> None:
     low = 1 if isinstance(value, int) and not name.endswith("least_steps") else 0
+    high = 1 if name.endswith("average") else math.inf
     for number in value if isinstance(value, tuple) else (value,):
-        if isinstance(number, int | float) and not number >= low:
+        if isinstance(number, int) and number < low:
             raise HydrometerError(f"setting {name}={number} is out of range: at least {low}")
+        if isinstance(number, float) and not 0 < number < high:
+            raise HydrometerError(f"setting {name}={number} is out of range: above 0, below {high}")
     if name.endswith("precision") and value not in ("auto", "float32", "bfloat16"):
         raise HydrometerError(f"precision {value!r} is unknown; known: auto, float32, bfloat16")

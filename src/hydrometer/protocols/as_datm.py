@@ -10,6 +10,7 @@ an average of decay 0.9999, warmed up as (1 + t) / (10 + t). Only the last step 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from hydrometer.protocols import (
     DSA,
@@ -31,10 +32,14 @@ def arms(case: Case, settings: Settings) -> list[Arm]:
     if case.subject.soft is None:
         raise HydrometerError("as-datm evaluates learned soft labels; this set has none")
     learned = case.subject.card.student_lr
+    if learned is not None and not 0 < learned < math.inf:
+        raise HydrometerError(f"the set's learned student rate is {learned}; it must be above 0")
     rates = settings.rates if learned is None else (learned,)
     hard, seeds = recipe(settings, case.source), seeds_of(settings)
     soft = dataclasses.replace(hard, labels="given", loss=settings.loss)
-    averaged = dataclasses.replace(soft, average=settings.average or 0.9999)
+    averaged = dataclasses.replace(
+        soft, average=0.9999 if settings.average is None else settings.average
+    )
     soft, hard = (dataclasses.replace(r, average=None) for r in (soft, hard))
     return [
         Arm("subject", (case.subject,), soft, rates, seeds),

@@ -19,7 +19,7 @@ from hydrometer.sources.parts import Parts, assemble, check
 from hydrometer.sources.split import VAL_RULE
 from hydrometer.types import HydrometerError, Source, Stored
 
-LAYOUT = "splits@1"
+LAYOUT = "splits@2"
 """Changes when the same raw files would be decoded otherwise, so that older files are not read."""
 
 

@@ -127,7 +127,7 @@ def assemble(name: str, parts: Parts, train: Split, val: Split, test: Split) -> 
     if mean is None or std is None:
         mean, std = moments(train.images)
     tensors = [t for split in (train, val, test) for t in (split.images, split.labels, split.index)]
-    identity = digest.of_tensors(*tensors, salt=digest.canonical(parts.classes))
+    identity = digest.of_tensors(*tensors, salt=digest.canonical([parts.classes, mean, std]))
     return Source(name, train, val, test, parts.classes, mean, std, identity, VAL_RULE)
 
 

@@ -25,8 +25,8 @@ from hydrometer.sources.draw import draw_class
 from hydrometer.types import Budget, CompressedSet, Scalar, Source
 
 SMALL = Plan(
-    5, 20, 0.02, 64, 400, 15, 2, 0, 0.02, 100.0, 1e-5,
-    max_start=8, first_bound=4, grown=200, lr_labels=2.0, skip_above=1.0,
+    5, 20, 0.02, 64, 120, 15, 2, 0, 0.02, 100.0, 1e-5,
+    max_start=8, first_bound=4, grown=60, lr_labels=2.0, skip_above=1.0,
 )  # fmt: skip
 USUAL = {
     1: Plan(
@@ -39,7 +39,7 @@ USUAL = {
     ),
     50: Plan(
         100, 100, 0.01, 256, 10_000, 80, 2, 500, 0.01, 1000.0, 1e-5,
-        max_start=40, first_bound=20, grown=2000, lr_labels=2.0, skip_above=1.0,
+        max_start=40, first_bound=20, grown=600, lr_labels=2.0, skip_above=1.0,
     ),
     1000: Plan(
         100, 100, 0.01, 256, 10_000, 40, 2, 1000, 0.01, 50.0, 1e-5,

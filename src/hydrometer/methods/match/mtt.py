@@ -18,7 +18,7 @@ from hydrometer.methods.match.trajectories import (
 from hydrometer.registry import register
 from hydrometer.types import Budget, CompressedSet, Scalar, Source
 
-SMALL = Plan(5, 20, 0.02, 64, 400, 15, 2, 0, 0.02, 100.0, 1e-5, max_start=8)
+SMALL = Plan(5, 20, 0.02, 64, 120, 15, 2, 0, 0.02, 100.0, 1e-5, max_start=8)
 USUAL = {
     1: Plan(100, 50, 0.01, 256, 5000, 50, 2, 0, 0.01, 100.0, 1e-7, max_start=2),
     10: Plan(100, 50, 0.01, 256, 5000, 30, 2, 0, 0.01, 100.0, 1e-5, max_start=20),
@@ -61,7 +61,7 @@ def mtt(
     arXiv 2203.11932), equation 2. The learned rate is on the card as `student_lr`.
 
     What is None is the code's setting for CIFAR-10 at that many images per class, or one for a
-    processor up to 16 pixels: 400 iterations, 15 steps, five experts of 20 epochs. `truncated`
+    processor up to 16 pixels: 120 iterations, 15 steps, five experts of 20 epochs. `truncated`
     takes TESLA's gradient instead of the exact one. `whiten` None is ZCA, or plain normalisation up
     to 16 pixels; the set is stored as pixels. `checks` iterates are compared on `val` (0: the last).
     Deviations: exact gradients by the adjoint instead of an unrolled graph, to rounding the same;

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrometer.engine.data import Lens
 from hydrometer.engine.environment import default_device
+from hydrometer.execute.lab import Lab
 from hydrometer.methods.match.images import Canvas, begin, counts, finish
 from hydrometer.methods.match.outer import Judge, Outcome, State, Watch, refine
 from hydrometer.types import Budget, CompressedSet, Scalar, Source
@@ -38,7 +38,7 @@ def learn(
 ) -> CompressedSet:
     """Learn the pixels of a budget with the steps that a method makes for a canvas."""
     began = time.perf_counter()
-    lens = Lens(source, None, default_device())
+    lens = Lab(source, default_device()).lens(None)
     canvas = begin(source, lens, counts(source, budget), frame.start, rng)
     outcome = _refined(source, canvas, frame, begin_steps)
     return finish(

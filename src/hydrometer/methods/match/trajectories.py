@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hydrometer.engine.data import Lens
 from hydrometer.engine.environment import default_device
+from hydrometer.execute.lab import Lab
 from hydrometer.methods.match import experts
 from hydrometer.methods.match.experts import Expert
 from hydrometer.methods.match.images import Canvas, Matched, finish
@@ -104,7 +105,7 @@ def prepare(source: Source, matched: Matched, whiten: str, plan: Plan, *, empty:
     if plan.steps < 1:
         raise HydrometerError(f"steps is {plan.steps}; give at least 1")
     view = Spec(whiten)
-    lens = Lens(source, view, default_device())
+    lens = Lab(source, default_device()).lens(view)
     how = experts.recipe(
         matched.spec,
         epochs=plan.epochs,
