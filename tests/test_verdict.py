@@ -131,9 +131,9 @@ def test_cost_counts_what_is_left_and_then_nothing(tmp_path):
     assert (after.done, after.steps, after.seconds) == (before.students, 0, 0)
 
 
-@pytest.mark.parametrize("name", registry.names("protocol"))
+@pytest.mark.parametrize("name", [n for n in registry.names("protocol") if "cross" not in n])
 def test_every_protocol_can_be_priced_without_training_anything(tmp_path, name):
-    """Protocols that need soft labels get them; resnets would take too long to measure here."""
+    """Protocols that need soft labels get them; cross-student ones need images of 224 pixels."""
     soft = torch.zeros(9, 3)
     data = dataclasses.replace(subject(), soft=soft) if name.startswith("as-datm") else subject()
     protocol = small(name)
