@@ -16,13 +16,13 @@ from hydrometer.types import HydrometerError, Recipe, Source, Spec, Trial
 
 
 def observer_recipe(source: Source) -> Recipe:
-    """How the network behind `network` features is trained: four short epochs, or 600 steps."""
+    """How the network behind `network` features is trained: four short epochs, or 300 steps."""
     return Recipe(
         student=students.default_for(source.shape),
         optimiser=Spec("sgd", (("momentum", 0.9), ("weight_decay", 5e-4))),
         lr=0.03,
         schedule=Spec("triangle", (("warmup", 0.2),)),
-        epochs=max(4, -(-600 // -(-len(source.train) // 64))),
+        epochs=max(4, -(-300 // -(-len(source.train) // 64))),
         batch=64,
     )
 

@@ -38,7 +38,7 @@ RATES = (0.001, 0.005, 0.01, 0.05, 0.1)
 CROSS_ENTROPY = Spec("cross-entropy")
 SOFT = Spec("soft-cross-entropy", (("temperature", 1.0),))
 CLEARED = frozenset({"convnet"})
-"""Students whose accuracy in bfloat16 was compared over 20 seeds: docs/results/precision.md."""
+"""Students compared in both precisions by benchmarks/precision.py: docs/results/precision.md."""
 QUICK_RATES = (0.01, 0.03, 0.1)
 
 
@@ -63,7 +63,7 @@ class Full:
 
 FULL = Full(epochs=200, batch=512, lr=0.01, optimiser=SGD, schedule=HALF_WAY)
 """DD-Ranking's recipe of the full-data reference on CIFAR with ConvNets."""
-QUICK_FULL = Full(epochs=4, batch=64, lr=0.03, optimiser=SGD, schedule=TRIANGLE, least_steps=600)
+QUICK_FULL = Full(epochs=4, batch=64, lr=0.03, optimiser=SGD, schedule=TRIANGLE, least_steps=300)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ release(
 )
 release(
     "ddranking-aug-quick@1",
-    about="ddranking-aug for a laptop: 100 epochs, 3 rates, teacher for 4 epochs or 600 steps",
+    about="ddranking-aug for a laptop: 100 epochs, 3 rates, teacher for 4 epochs or 300 steps",
     settings=dataclasses.replace(
         _SETTINGS,
         epochs=100,

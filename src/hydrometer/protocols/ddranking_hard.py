@@ -55,7 +55,7 @@ release(
 )
 release(
     "ddranking-hard-quick@1",
-    about="ddranking-hard for a laptop: 100 epochs, 3 rates, full data for 4 epochs or 600 steps",
+    about="ddranking-hard for a laptop: 100 epochs, 3 rates, full data for 4 epochs or 300 steps",
     settings=Settings(
         epochs=100,
         batch=256,

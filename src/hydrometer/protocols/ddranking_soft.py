@@ -64,7 +64,7 @@ release(
 )
 release(
     "ddranking-soft-quick@1",
-    about="ddranking-soft for a laptop: 100 epochs, 3 rates, full data, teacher 4 epochs or 600 steps",
+    about="ddranking-soft for a laptop: 100 epochs, 3 rates, full data, teacher 4 epochs or 300 steps",
     settings=dataclasses.replace(
         _SETTINGS,
         epochs=100,

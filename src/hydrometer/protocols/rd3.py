@@ -18,7 +18,7 @@ so it takes images of 1 or 3 channels, of 32 pixels and up.
 `rd3-small@1` is for 64 pixels and below, where RDED's crops are the whole image: flip and CutMix; the
 teacher has 200 epochs of SGD 0.01 with batch 512, DSA, a tenth of the rate after half of them.
 `rd3-quick@1` is for a laptop and for digits: the field's student and teacher for the size, 100 epochs,
-CutMix without flip, a teacher of 4 epochs or 600 steps.
+CutMix without flip, a teacher of 4 epochs or 300 steps.
 """
 
 from __future__ import annotations
