@@ -30,7 +30,6 @@ from tabulate_results import environment_line, table
 
 CASES = (
     ("digits", "convnet-2", 10, 100),
-    ("digits", "mlp", 10, 100),
     ("cifar10", "convnet-3", 10, 100),
 )
 

@@ -53,5 +53,5 @@ class ConvNet(nn.Module):
         """Logits (n, classes) of images (n, c, h, w)."""
         x = images
         for convolve, norm in zip(self.convolutions, self.norms, strict=True):
-            x = halve(F.relu(norm(convolve(x))))
+            x = halve(F.relu(norm(convolve(x)), inplace=True))
         return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
