@@ -109,12 +109,11 @@ def peer(arrays: Path) -> Iterator[Peer]:
 class Ours:
     """Our side of the same work."""
 
-    def __init__(self, source: Source, rows: torch.Tensor) -> None:
+    def __init__(self, source: Source, rows: torch.Tensor, precision: str) -> None:
         self.source = source
         self.lab = Lab(source, default_device())
         self.data = from_rows(source, rows, method="random", budget="ipc=10")
         settings = protocols.load("ddranking-hard@1").settings
-        precision = native_precision(self.lab.device)
         self.recipe = protocols.recipe(settings, source, lr=LR, precision=precision)
         self.lens, self.exams = self.lab.lens(None), self.lab.exams(None)
 
@@ -191,13 +190,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default=native_precision(default_device()))
     args = parser.parse_args()
     HOME.mkdir(exist_ok=True)
     torch.set_num_threads(2)
     source = sources.load("cifar10")
     with tempfile.TemporaryDirectory() as folder:
         arrays, rows = share_data(source, Path(folder))
-        us = Ours(source, rows)
+        us = Ours(source, rows, args.precision)
         with peer(arrays) as them:
             us.train(1, 0)
             them.train(1, EPOCHS, 0, 0)
