@@ -6,9 +6,6 @@ import numpy as np
 
 from hydrometer.types import Budget, HydrometerError, Source
 
-LABEL_BYTES = 1
-"""A hard label of up to 256 classes, as `artifact.make` counts it; two bytes beyond."""
-
 
 def per_class(source: Source, budget: Budget) -> list[int]:
     """Images of each class for uint8 images with hard labels.
@@ -35,7 +32,12 @@ def per_class(source: Source, budget: Budget) -> list[int]:
 def bytes_per_image(source: Source) -> int:
     """Bytes of one uint8 image with its hard label."""
     c, h, w = source.shape
-    return c * h * w + LABEL_BYTES * (1 if len(source.classes) <= 256 else 2)
+    return c * h * w + label_bytes(len(source.classes))
+
+
+def label_bytes(classes: int) -> int:
+    """Bytes of one hard label as `artifact.make` counts it: one up to 256 classes, two beyond."""
+    return 1 if classes <= 256 else 2
 
 
 def _shares(exact: np.ndarray, total: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor
 from hydrometer import students
 from hydrometer.artifact.container import make
 from hydrometer.engine.data import Lens
-from hydrometer.methods.budget import LABEL_BYTES, bytes_per_image, per_class
+from hydrometer.methods.budget import bytes_per_image, label_bytes, per_class
 from hydrometer.methods.match.sampler import Layout, arrange
 from hydrometer.sources.draw import draw_class
 from hydrometer.types import Budget, CompressedSet, HydrometerError, Scalar, Source, Spec
@@ -64,7 +64,7 @@ def counts(source: Source, budget: Budget, *, soft: bool = False) -> list[int]:
         return per_class(source, budget)
     pixels = FLOAT_BYTES * int(np.prod(source.shape))
     classes = len(source.classes)
-    label = LABEL_BYTES * (1 if classes <= 256 else 2) + (FLOAT_BYTES * classes if soft else 0)
+    label = label_bytes(classes) + (FLOAT_BYTES * classes if soft else 0)
     affordable = budget.bytes // (pixels + label)
     return per_class(source, Budget(bytes=affordable * bytes_per_image(source)))
 
