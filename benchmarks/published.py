@@ -1,6 +1,6 @@
 """Do published sets reproduce here? One command imports both and evaluates them as their authors do.
 
-    HYDROMETER_DATA=../shared/data .venv/bin/python benchmarks/published.py [--seeds 3]
+    HYDROMETER_DATA=../shared/data .venv/bin/python benchmarks/published.py [--seeds 3] [--precision bfloat16]
 
 Writes docs/results/published-sets.md; runs are kept in .out/published.sqlite, so it can be resumed.
 """
@@ -32,7 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="")
-    seeds, only = (args := parser.parse_args()).seeds, args.only
+    parser.add_argument("--precision", default="auto")
+    args = parser.parse_args()
+    changes = {"seeds": str(args.seeds), "precision": args.precision}
     root = Path(os.environ["HYDROMETER_DATA"])
     source = sources.load("cifar10")
     lab = Lab(source, default_device())
@@ -40,13 +42,13 @@ def main() -> None:
     rows = []
     with Store(Path(".out/published.sqlite")) as store:
         for folder, space, whiten, name, published in SETS:
-            if only not in folder:
+            if args.only not in folder:
                 continue
             path = root / "published" / folder
             subject = foreign.import_set(
                 path, source=source, space=space, whitening=fit(source, whiten)
             )
-            protocol = protocols.load(name).changed({"seeds": str(seeds)})
+            protocol = protocols.load(name).changed(changes)
             plan = verdict.plan(subject, protocol, lab)
             with watching() as observer:
                 judged = verdict.evaluate(plan, lab, store, observer)
@@ -69,7 +71,7 @@ def main() -> None:
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(
         "# Published sets on the JPEG copy of CIFAR-10\n\n"
-        "Made by `python benchmarks/published.py`. Last-step test accuracy, 95 % interval over seeds.\n\n"
+        f"Made by `python benchmarks/published.py --seeds {args.seeds} --precision {args.precision}`. Last-step test accuracy, 95 % interval over seeds.\n\n"
         + table(head, rows)
         + "\n\n"
         + environment_line(lab.device)

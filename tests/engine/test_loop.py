@@ -1,11 +1,12 @@
 import dataclasses
+import sys
 
 import pytest
 import torch
 
 import tiny
 from hydrometer.engine import loop
-from hydrometer.engine.program import Average, Solo, Stack
+from hydrometer.engine.program import PART, Average, Solo, Stack
 from hydrometer.types import Spec
 
 SOURCE = tiny.source()
@@ -64,6 +65,22 @@ def test_a_cohort_is_invisible_in_the_results(norm, augment):
         torch.testing.assert_close(
             alone.logits(images)[0], together.logits(images)[k], rtol=5e-3, atol=5e-3
         )
+
+
+@pytest.mark.parametrize(("norm", "steps_alike"), [("instance", True), ("batch", False)])
+def test_a_batch_in_parts_takes_the_same_step(norm, steps_alike):
+    """Only where images of a batch do not mix, which is why batch norm is never taken in parts."""
+    student = Spec("convnet", (("depth", 2), ("norm", norm), ("width", 8)))
+    cohort = loop.Cohort([tiny.job(SOURCE, student=student, augment=CUTMIX)], SOURCE, LENS, ())
+    images, target = cohort.view(next(cohort.batches()), cohort.draws(0, 1)[:, 0])
+    whole, parted = cohort.program(), cohort.program()
+    assert (whole.held == PART) == steps_alike
+    whole.held, parted.held = sys.maxsize, 7
+    losses = [program.step(images, target, [0.1]) for program in (whole, parted)]
+    for one, other in zip((losses[0], *whole.params), (losses[1], *parted.params), strict=True):
+        if steps_alike:
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(losses[0], losses[1], rtol=1e-4) == steps_alike
 
 
 def test_students_of_one_cohort_may_have_sets_of_their_own():

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from hydrometer.engine.objective import Target, objective
+from hydrometer.engine.objective import Target, objective, parts
 from hydrometer.registry import build, parse
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5]])
@@ -46,3 +46,19 @@ def test_a_teachers_logits_are_not_mixed_but_the_labels_beside_them_are():
     ]
     expected = (share * both[0] + (1 - share) * both[1]).mean()
     assert objective(loss("mse-gt(gamma=0.1)"), LOGITS, target) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 7, 100])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_parts_add_up_to_the_whole(size, weighted):
+    noise = torch.Generator().manual_seed(1)
+    logits = torch.randn(7, 3, generator=noise)
+    labels, partner = torch.randint(0, 3, (2, 7), generator=noise)
+    share, weight = torch.rand(2, 7, generator=noise)
+    target = Target(
+        labels, partner_labels=partner, share=share, weight=weight if weighted else None
+    )
+    found = list(parts(target, size))
+    assert max(rows.stop - rows.start for rows, _, _ in found) <= size
+    summed = sum(share * objective(loss(), logits[rows], part) for rows, part, share in found)
+    assert float(summed) == pytest.approx(float(objective(loss(), logits, target)), rel=1e-6)

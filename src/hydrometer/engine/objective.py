@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import Tensor
@@ -32,3 +33,19 @@ def objective(loss: LossFn, logits: Tensor, target: Target) -> Tensor:
     if target.weight is None:
         return each.mean()
     return (target.weight * each).sum() / target.weight.sum().clamp(min=1e-12)
+
+
+def parts(target: Target, size: int) -> Iterator[tuple[slice, Target, Tensor | float]]:
+    """Even parts of at most `size` images, each with its share of the batch's objective.
+
+    The objectives of the parts, times their shares, add up to the objective of the whole.
+    """
+    images, weight = len(target.labels), target.weight
+    count = -(-images // size)
+    for i in range(count):
+        rows = slice(i * images // count, (i + 1) * images // count)
+        part = Target(*(None if field is None else field[rows] for field in target))  # type: ignore[arg-type]
+        share: Tensor | float = (rows.stop - rows.start) / images
+        if weight is not None:
+            share = weight[rows].sum() / weight.sum().clamp(min=1e-12)
+        yield rows, part, share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,11 +12,14 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.profiler import record_function
 
-from hydrometer.engine.objective import Target, objective
+from hydrometer.engine.objective import Target, objective, parts
 from hydrometer.engine.optimisers import Optimiser
 from hydrometer.losses import LossFn
 from hydrometer.registry import build
 from hydrometer.types import Precision, Recipe
+
+PART = 256
+"""Images whose activations are held at once on a processor, where larger batches only cost memory."""
 
 
 class Program(Protocol):
@@ -40,6 +44,11 @@ def can_stack(model: nn.Module) -> bool:
     return not any(
         (isinstance(m, random) and m.p > 0) or type(m).__name__ in drawing for m in model.modules()
     )
+
+
+def mixes_images(model: nn.Module) -> bool:
+    """Whether an image's output in training depends on the rest of its batch (batch norm)."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
 
 
 class Average:
@@ -72,23 +81,35 @@ class Solo:
         self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
         self.optimiser.start(self.params, [p.dim() > 1 for p in self.params])
         self.average = None if recipe.average is None else Average(self.params, recipe.average)
+        whole = device.type != "cpu" or mixes_images(model)
+        self.held = sys.maxsize if whole else PART
 
     def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
         """Forward, backward, update."""
         self.model.train()
         alone = Target(*(None if part is None else part[0] for part in target))  # type: ignore[arg-type]
-        with record_function("forward"), reduced(self.device, self.precision):
-            logits = self.model(images[0])
-            value = objective(self.loss, logits.float(), alone)
-        with record_function("backward"):
-            grads = torch.autograd.grad(
-                value, self.params, allow_unused=True, materialize_grads=True
-            )
+        value, grads = self._gradient(images[0], alone)
         with record_function("optimiser"), torch.no_grad():
             self.optimiser.step(self.params, grads, rates[0])
             if self.average is not None:
                 self.average.update(self.params)
-        return value.detach()[None]
+        return value[None]
+
+    def _gradient(self, images: Tensor, target: Target) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Loss and gradients of a batch, in parts that add up where its images do not mix."""
+        value = torch.zeros((), device=self.device)
+        total: tuple[Tensor, ...] = ()
+        for rows, part, share in parts(target, self.held):
+            with record_function("forward"), reduced(self.device, self.precision):
+                logits = self.model(images[rows])
+                loss = share * objective(self.loss, logits.float(), part)
+            with record_function("backward"):
+                grads = torch.autograd.grad(
+                    loss, self.params, allow_unused=True, materialize_grads=True
+                )
+            value += loss.detach()
+            total = torch._foreach_add(total, grads) if total else grads
+        return value, total
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
