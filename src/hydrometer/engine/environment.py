@@ -40,6 +40,18 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def exact_arithmetic() -> None:
+    """Have accelerators compute float32 as float32, and the same way twice.
+
+    Convolutions take TF32 unless told otherwise, with 10 bits of mantissa where the row says float32,
+    and their fastest kernels add in an order that changes from run to run.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
 def keep_pages() -> None:
     """Tell glibc to keep freed memory: a training step allocates the same tensors again and again.
 

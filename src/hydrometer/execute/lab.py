@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hydrometer import digest
 from hydrometer.engine.data import Images, Lens
-from hydrometer.engine.environment import keep_pages
+from hydrometer.engine.environment import exact_arithmetic, keep_pages
 from hydrometer.engine.teachers import Teacher, obtain, recall, recipe_of
 from hydrometer.types import CompressedSet, Source, Spec, Trial
 
@@ -20,6 +20,8 @@ class Lab:
     def __init__(self, source: Source, device: torch.device) -> None:
         if device.type == "cpu":
             keep_pages()
+        else:
+            exact_arithmetic()
         self.source, self.device = source, device
         self._lenses: dict[str, Lens] = {}
         self._exams: dict[str, tuple[Images, Images]] = {}
