@@ -19,7 +19,7 @@ from hydrometer.execute.lab import Lab
 from hydrometer.report import text
 from hydrometer.store import Store
 from hydrometer.types import Budget
-from tabulate_results import environment_line, table
+from tabulate_results import environment_line, publish, table
 
 PROTOCOL = "as-dc@1{augment=dsa,epochs=1000}"
 
@@ -51,22 +51,20 @@ def main() -> None:
             for label, arm in (("random", "random"), (made.card.method, "subject")):
                 found = judged.estimates[f"accuracy:{arm}"]
                 row = [label, text.interval(found), str(found.n),
-                       " ".join(text.percent(a) for a in arms[arm].accuracy)]  # fmt: skip
+                       " ".join(text.percent(a) for a in arms[arm].accuracy), ""]  # fmt: skip
                 if row not in rows:
                     rows.append(row)
-            rows[-1].append(text.estimate(judged.estimates["ior"], "ior"))
-    page = Path("docs/results/baselines.md")
-    page.write_text(
+            rows[-1][-1] = text.estimate(judged.estimates["ior"], "ior")
+    publish(
+        Path("docs/results/baselines.md"),
         f"# Real images, {args.ipc} per class of CIFAR-10\n\nMade by `python benchmarks/baselines.py"
         f" --methods {args.methods} --ipc {args.ipc} --seeds {args.seeds}"
         f" --precision {args.precision}`: `{protocol.name}`, test accuracy after the last step,"
         " 95 % interval over seeds (random is drawn anew with each).\n\n"
         + table(["images", "accuracy, %", "n", "each seed", "gain over random"], rows)
         + "\n\n"
-        + environment_line(lab.device)
-        + "\n"
+        + environment_line(lab.device),
     )
-    print(page.read_text())
 
 
 if __name__ == "__main__":
