@@ -12,7 +12,7 @@ from pathlib import Path
 
 LAYERS = [
     ["types"],
-    ["digest", "seeds", "registry"],
+    ["digest", "seeds", "registry", "units"],
     ["sources", "students", "augment", "labels", "losses", "stats"],
     ["artifact", "store", "engine", "execute"],
     ["methods", "protocols", "metrics"],

@@ -9,10 +9,10 @@ from itertools import groupby
 
 import torch
 
-from hydrometer import digest, protocols, sources, verdict
+from hydrometer import digest, sources, verdict
 from hydrometer.artifact import container
 from hydrometer.artifact.rows import from_rows
-from hydrometer.bench import sets
+from hydrometer.bench import names, sets
 from hydrometer.bench.plan import Cell, Plan, read_budget
 from hydrometer.bench.run import open_cells
 from hydrometer.engine.loop import Job
@@ -74,7 +74,7 @@ class _Estimator:
         """Take up the trials of every cell; yields the ones that cannot be run."""
         for cell in cells:
             try:
-                protocol, subject = protocols.load(cell.protocol), self._subject(cell)
+                protocol, subject = names.protocol(cell), self._subject(cell)
                 for arm in protocol.arms(Case(subject, self.lab.source, (UNTRAINED,))):
                     for job in verdict.jobs_of(arm, self.lab.source):
                         self.jobs.setdefault(digest.of_trial(job.trial), job)

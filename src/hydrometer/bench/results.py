@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from hydrometer.artifact.writing import whole
 from hydrometer.bench.plan import Cell, Plan
+from hydrometer.execute import owners
+from hydrometer.store import Store
 from hydrometer.types import HydrometerError, Stored
 
 
@@ -24,6 +26,7 @@ class CellResult(Stored):
     budget: str
     seed: int
     protocol: str
+    student: str | None = None
     status: Literal["done", "failed"]
     reason: str | None = None
     """Why a failed cell failed."""
@@ -41,7 +44,12 @@ class Progress:
     done: int
     failed: tuple[CellResult, ...]
     seconds_left: float | None
-    """At the mean pace of the done cells of each protocol; None before any is done."""
+    """At the mean pace of the done cells of each protocol and student, by all processes at work now;
+    None before any is done."""
+    students: int = 0
+    """Trained students in the store."""
+    processes: int = 0
+    """Processes that are training students now."""
 
     @property
     def left(self) -> int:
@@ -81,23 +89,46 @@ def get(plan: Plan, cell: Cell) -> CellResult | None:
 
 
 def progress(plan: Plan) -> Progress:
-    """How many cells are done, failed and left, and how long the rest may take."""
+    """How many cells are done, failed and left, and how long the rest may take.
+
+    Raises:
+        HydrometerError: A result or the store cannot be read, or is of a newer version.
+    """
     results = recorded(plan)
     failed = tuple(r for r in results.values() if r.status == "failed")
     left = [cell for cell in plan.cells if cell.digest not in results]
     done = [r for r in results.values() if r.status == "done"]
-    return Progress(plan.name, len(plan.cells), len(done), failed, _time(left, done))
+    students, processes = _activity(plan)
+    time = _time(left, done)
+    return Progress(
+        name=plan.name,
+        cells=len(plan.cells),
+        done=len(done),
+        failed=failed,
+        seconds_left=None if time is None else time / max(1, processes),
+        students=students,
+        processes=processes,
+    )
+
+
+def _activity(plan: Plan) -> tuple[int, int]:
+    """Students in the store, and processes that train some now."""
+    if not plan.store.is_file():
+        return 0, 0
+    with Store(plan.store) as store:
+        return store.count(), sum(not owners.is_gone(owner) for owner in store.claimants())
 
 
 def _time(left: Sequence[Cell], done: Sequence[CellResult]) -> float | None:
+    """Seconds of one process for the cells that are left."""
     if not done:
         return None if left else 0.0
-    spent: dict[str, list[float]] = {}
+    spent: dict[object, list[float]] = {}
     for result in done:
-        spent.setdefault(result.protocol, []).append(result.seconds)
-    pace = {name: sum(times) / len(times) for name, times in spent.items()}
+        spent.setdefault((result.protocol, result.student), []).append(result.seconds)
+    pace = {kind: sum(times) / len(times) for kind, times in spent.items()}
     overall = sum(result.seconds for result in done) / len(done)
-    return sum(pace.get(cell.protocol, overall) for cell in left)
+    return sum(pace.get((cell.protocol, cell.student), overall) for cell in left)
 
 
 def _read(path: Path) -> CellResult | None:

@@ -141,6 +141,11 @@ class Store:
         query = f"SELECT json FROM runs WHERE {where} ORDER BY rowid"
         return self._read(Run, query, tuple(filters.values()))
 
+    def count(self) -> int:
+        """How many runs there are."""
+        with self._explained():
+            return int(self._execute("SELECT count(*) FROM runs").fetchone()[0])
+
     def add_verdict(self, verdict: Verdict) -> bool:
         """Keep a verdict; False if the very same one is there already."""
         text = _dump(verdict)
@@ -174,6 +179,13 @@ class Store:
         """Who has reserved a trial, whether or not the claim still holds."""
         row = self._execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
+
+    def claimants(self) -> set[str]:
+        """Owners of a claim that still holds."""
+        holds = ":now BETWEEN since - seconds AND since + seconds"
+        query = f"SELECT DISTINCT owner FROM claims WHERE {holds}"
+        with self._explained():
+            return {str(owner) for (owner,) in self._execute(query, {"now": time.time()})}
 
     def release(self, key: str, owner: str) -> None:
         """Give back a trial; one that another owner has taken over stays theirs."""
