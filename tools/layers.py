@@ -14,7 +14,7 @@ LAYERS = [
     ["types"],
     ["digest", "seeds", "registry", "units"],
     ["sources", "students", "augment", "labels", "losses", "stats"],
-    ["artifact", "store", "engine", "execute"],
+    ["artifact", "store", "engine", "execute", "loggers"],
     ["methods", "protocols", "metrics"],
     ["verdict", "bench", "board", "report", "attribute", "testing"],
     ["cli"],

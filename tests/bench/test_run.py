@@ -209,3 +209,20 @@ def test_a_full_disk_stops_the_plan_instead_of_failing_every_cell(plan, monkeypa
     with pytest.raises(HydrometerError, match="disk full"):
         go(plan)
     assert results.progress(plan).left == 2
+
+
+def test_a_store_moved_away_opens_its_cells_again(plan, tmp_path):
+    go(plan)
+    copy = plan.store.read_bytes()
+    runs, verdicts = held(plan)
+    plan.store.rename(tmp_path / "damaged.sqlite")
+    assert results.progress(plan).left == 2
+    assert [r.status for r in go(plan)] == ["done", "done"]
+    assert [v.arms for v in held(plan)[1]] == [v.arms for v in verdicts]
+    plan.store.write_bytes(copy)
+    with sqlite3.connect(plan.store) as db:
+        db.execute("DELETE FROM verdicts WHERE rowid = 2")
+    db.close()
+    assert results.progress(plan).left == 1
+    assert [r.method for r in go(plan)] == ["herding(features=pixels)"]
+    assert len(held(plan)[0]) == len(runs)

@@ -31,6 +31,8 @@ class CellResult(Stored):
     reason: str | None = None
     """Why a failed cell failed."""
     set_digest: str | None = None
+    judged_as: str | None = None
+    """The full name of the protocol, as the verdict in the store has it."""
     seconds: float
     """Wall time of the sitting that ended the cell, the making of its set included."""
 
@@ -70,22 +72,36 @@ def record(plan: Plan, result: CellResult) -> None:
 def recorded(plan: Plan) -> Mapping[str, CellResult]:
     """Results by cell digest, for the cells of this plan alone: another may share the folder.
 
-    A result that cannot be read counts as not there, so that its cell is tried again.
+    A result that cannot be read counts as not there, so that its cell is tried again; so does a done
+    one without its verdict: the store was moved away, or an older copy was put back.
 
     Raises:
-        HydrometerError: A result was written by a newer version.
+        HydrometerError: A result or the store was written by a newer version, or cannot be read.
     """
     wanted = {cell.digest for cell in plan.cells}
     folder = _folder(plan)
     files = folder.iterdir() if folder.is_dir() else ()
     found = [_read(file) for file in files if file.suffix == ".json" and file.stem in wanted]
-    return {result.digest: result for result in found if result is not None}
+    judged = _judged(plan)
+    return {r.digest: r for r in found if r is not None and _holds(r, judged)}
 
 
-def get(plan: Plan, cell: Cell) -> CellResult | None:
-    """The result of one cell, if there is one."""
+def get(plan: Plan, cell: Cell, store: Store) -> CellResult | None:
+    """The result of one cell, if there is one and it holds."""
     path = _folder(plan) / f"{cell.digest}.json"
-    return _read(path) if path.is_file() else None
+    found = _read(path) if path.is_file() else None
+    return found if found and _holds(found, store.judged(found.set_digest)) else None
+
+
+def _judged(plan: Plan) -> set[tuple[str, str]]:
+    if not plan.store.is_file():
+        return set()
+    with Store(plan.store) as store:
+        return store.judged()
+
+
+def _holds(result: CellResult, judged: set[tuple[str, str]]) -> bool:
+    return result.status == "failed" or (result.set_digest, result.judged_as) in judged
 
 
 def progress(plan: Plan) -> Progress:

@@ -103,7 +103,7 @@ class _Bench:
 
     def _ended_elsewhere(self, cell: Cell) -> bool:
         """Whether another process has ended the cell since this sitting began."""
-        found = results.get(self.plan, cell)
+        found = results.get(self.plan, cell, self.store)
         return found is not None and not (self.retry_failed and found.status == "failed")
 
     def _judge(self, cell: Cell, lab: Lab) -> CellResult | None:
@@ -128,7 +128,9 @@ class _Bench:
             if _stops_all(error):
                 raise
             return self._failed(cell, error, start)
-        return self._end(cell, start, set_digest=planned.subject.digest)
+        return self._end(
+            cell, start, set_digest=planned.subject.digest, judged_as=planned.protocol.name
+        )
 
     def _failed(self, cell: Cell, error: Exception, start: float) -> CellResult:
         known = isinstance(error, HydrometerError)
@@ -136,7 +138,13 @@ class _Bench:
         return self._end(cell, start, reason=reason)
 
     def _end(
-        self, cell: Cell, start: float, *, reason: str | None = None, set_digest: str | None = None
+        self,
+        cell: Cell,
+        start: float,
+        *,
+        reason: str | None = None,
+        set_digest: str | None = None,
+        judged_as: str | None = None,
     ) -> CellResult:
         result = CellResult(
             digest=cell.digest,
@@ -149,6 +157,7 @@ class _Bench:
             status="failed" if reason else "done",
             reason=reason,
             set_digest=set_digest,
+            judged_as=judged_as,
             seconds=time.perf_counter() - start,
         )
         results.record(self.plan, result)

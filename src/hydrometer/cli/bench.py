@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption
+from hydrometer.cli.options import JsonOption, LogOption, QuietOption, VerboseOption
 
 if TYPE_CHECKING:
     from hydrometer.bench.plan import Plan
@@ -33,6 +33,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
+    log: LogOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -43,14 +44,15 @@ def run(
     """
     from hydrometer.bench import names, results
     from hydrometer.bench import run as runner
-    from hydrometer.cli.console import talk, watching, write
+    from hydrometer.cli.console import talk, write
+    from hydrometer.cli.logs import watched
     from hydrometer.engine.environment import default_device
 
     asked = names.read(plan)
     if dry_run:
         show_price(asked, retry_failed, json)
         return
-    with watching(quiet, verbose) as observer:
+    with watched(quiet, verbose, log or ()) as observer:
         ended = runner.run(asked, default_device(), observer, retry_failed=retry_failed)
         for result in ended:
             if not quiet:

@@ -166,6 +166,14 @@ class Store:
         """All verdicts, in the order they were added."""
         return self._read(Verdict, "SELECT json FROM verdicts ORDER BY rowid", ())
 
+    def judged(self, set_digest: str | None = None) -> set[tuple[str, str]]:
+        """Set digest and protocol of every verdict, or of those on one set."""
+        query = "SELECT DISTINCT set_digest, protocol FROM verdicts"
+        with self._explained():
+            if set_digest is None:
+                return set(self._execute(query))
+            return set(self._execute(f"{query} WHERE set_digest = ?", (set_digest,)))
+
     def claim(self, key: str, owner: str, seconds: float) -> bool:
         """Reserve a trial for an owner, unless it is done or reserved by another.
 
