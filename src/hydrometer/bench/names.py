@@ -54,8 +54,10 @@ def _protocol(text: str) -> None:
 
 def _known(kind: str, name: str) -> None:
     """As `registry.get`, with an error short enough to stand in a list of them."""
-    if name not in registry.names(kind):
-        raise HydrometerError(unknown(kind, name, registry.names(kind)))
+    try:
+        registry.get(kind, name)
+    except HydrometerError:
+        raise HydrometerError(unknown(kind, name, registry.names(kind))) from None
 
 
 CHECKS: dict[str, plan.Check] = {

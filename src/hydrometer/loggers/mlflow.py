@@ -28,14 +28,14 @@ def mlflow(place: str) -> MLflow:
     except ImportError:
         raise missing("mlflow") from None
     name = place or "hydrometer"
-    client = library.MlflowClient()
     try:
+        client = library.MlflowClient()
         known = client.get_experiment_by_name(name)
         experiment = known.experiment_id if known else client.create_experiment(name)
     except Exception as error:  # each kind of server raises its own
         raise HydrometerError(
-            f"--log mlflow: {library.get_tracking_uri()} does not take experiment {name!r} "
-            f"({error}); set MLFLOW_TRACKING_URI to a server that answers"
+            f"--log mlflow: {library.get_tracking_uri()} does not take experiment {name!r}: {error}; "
+            "set MLFLOW_TRACKING_URI to a server, or to a file such as sqlite:///mlflow.db"
         ) from error
     return MLflow(library, client, experiment)
 
