@@ -93,7 +93,7 @@ def show_price(plan: Plan, retry_failed: bool, json: bool) -> None:
         write(encoder.dumps({"plan": plan.name} | dataclasses.asdict(found)))
         return
     write(text.cost(found.cost, f"{plan.name}, {found.cells:,} cells", device.type))
-    write("making the sets, and teachers, comes on top")
+    write("making the sets comes on top")
     for reason in found.impossible:
         write(f"cannot run {reason}")
 
