@@ -159,7 +159,7 @@ def interrupts(trouble: Trouble, times: int) -> tuple[int, bool, str]:
     """Ctrl-C while students train: code 130, one sentence, and no claim left behind."""
     made, fine = 0, True
     while made < times:
-        driver = training(trouble)
+        driver = in_training(trouble)
         time.sleep(trouble.draw.uniform(0.0, 0.3))
         driver.interrupt()
         code, trouble.said = driver.end()
@@ -175,13 +175,13 @@ def clocks(trouble: Trouble, times: int) -> tuple[int, bool, str]:
     fine = True
     for back in (300.0, 3600.0, 86_400.0, 1e9)[:times]:
         trouble.forget()
-        training(trouble).kill()
+        in_training(trouble).kill()
         code, trouble.said = finish(trouble.plan, back)
         fine &= code == 0 and held(trouble.plan) == trouble.wanted
     return times, fine, "back by 5 min, 1 h, 1 day, 32 years"
 
 
-def training(trouble: Trouble) -> Driver:
+def in_training(trouble: Trouble) -> Driver:
     """A driver that has just begun to train a student; a plan that is done starts over."""
     while True:
         driver = Driver(trouble.plan)
@@ -278,7 +278,7 @@ def read_only(trouble: Trouble, times: int) -> tuple[int, bool, str]:
             fine &= there.refused("Read-only", "read-only", "permission")
             trouble.said = there.said
             mount("-o", "remount,rw", str(place))
-            training(there).kill()
+            in_training(there).kill()
         fine &= there.ends_well()
     return 2, fine, trouble.said.strip()
 
