@@ -12,9 +12,9 @@ from pathlib import Path
 
 LAYERS = [
     ["types"],
-    ["digest", "seeds", "registry"],
+    ["digest", "seeds", "registry", "units"],
     ["sources", "students", "augment", "labels", "losses", "stats"],
-    ["artifact", "store", "engine", "execute"],
+    ["artifact", "store", "engine", "execute", "loggers"],
     ["methods", "protocols", "metrics"],
     ["verdict", "bench", "board", "report", "attribute", "testing"],
     ["cli"],

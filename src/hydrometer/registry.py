@@ -38,6 +38,7 @@ PACKAGES = {
     "protocol": "protocols",
     "metric": "metrics",
     "format": "artifact",
+    "logger": "loggers",
 }
 _found: dict[str, dict[str, Any]] = {kind: {} for kind in PACKAGES}
 _NUMBERS: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool}

@@ -138,6 +138,7 @@ def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = 
         environment=environment(lab.device),
     )
     store.add_verdict(verdict)
+    watcher.judged(verdict)
     return verdict
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from itertools import groupby
 
 import torch
 
-from hydrometer import protocols, sources, verdict
-from hydrometer.bench import results, sets
+from hydrometer import sources, verdict
+from hydrometer.bench import names, results, sets
 from hydrometer.bench.plan import Cell, Plan
 from hydrometer.bench.results import CellResult
 from hydrometer.execute import Observer
@@ -21,6 +22,7 @@ from hydrometer.store.verdicts import Identity, identity, identity_of
 from hydrometer.types import HydrometerError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+WAIT_SECONDS = 1.0
 
 
 def run(
@@ -29,7 +31,8 @@ def run(
     """Bring every cell to its end, and yield the result of each that ended now.
 
     A cell that fails is recorded with its reason, and the rest goes on. What ended in an earlier
-    sitting is not touched, failed cells only with `retry_failed`.
+    sitting is not touched, failed cells only with `retry_failed`. Several processes may run one plan:
+    they divide sets and students among them.
 
     Raises:
         HydrometerError: Nothing can be kept: the folder or the store is not writable, belongs to a
@@ -52,7 +55,7 @@ def open_cells(plan: Plan, retry_failed: bool = False) -> list[Cell]:
 
 def prepare(plan: Plan) -> None:
     """Make the folders of a plan."""
-    for folder in (plan.out / "sets", plan.out / "cells", plan.store.parent):
+    for folder in (*(plan.out / part for part in ("sets", "cells", "locks")), plan.store.parent):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -79,22 +82,38 @@ class _Bench:
         try:
             lab = Lab(sources.load(source), device)
         except HydrometerError as error:
+            if _stops_all(error):
+                raise
             yield from (self._failed(cell, error, time.perf_counter()) for cell in cells)
             return
-        for cell in cells:
-            if not self._ended_elsewhere(cell):
-                yield self._judge(cell, lab)
+        while cells:
+            held = []
+            for cell in cells:
+                if self._ended_elsewhere(cell):
+                    continue
+                ended = self._judge(cell, lab)
+                if ended is None:
+                    held.append(cell)
+                else:
+                    yield ended
+            if len(held) == len(cells):
+                self.observer.say("waiting for sets that other processes are making")
+                time.sleep(WAIT_SECONDS)
+            cells = held
 
     def _ended_elsewhere(self, cell: Cell) -> bool:
         """Whether another process has ended the cell since this sitting began."""
-        found = results.get(self.plan, cell)
+        found = results.get(self.plan, cell, self.store)
         return found is not None and not (self.retry_failed and found.status == "failed")
 
-    def _judge(self, cell: Cell, lab: Lab) -> CellResult:
+    def _judge(self, cell: Cell, lab: Lab) -> CellResult | None:
+        """Bring one cell to its end; None if another process is just making its set."""
         start = time.perf_counter()
         try:
             subject = sets.obtain(self.plan, cell, lab.source, self.observer)
-            planned = verdict.plan(subject, protocols.load(cell.protocol), lab)
+            if subject is None:
+                return None
+            planned = verdict.plan(subject, names.protocol(cell), lab)
             wanted = identity(
                 planned.protocol.name,
                 planned.subject.digest,
@@ -109,7 +128,9 @@ class _Bench:
             if _stops_all(error):
                 raise
             return self._failed(cell, error, start)
-        return self._end(cell, start, set_digest=planned.subject.digest)
+        return self._end(
+            cell, start, set_digest=planned.subject.digest, judged_as=planned.protocol.name
+        )
 
     def _failed(self, cell: Cell, error: Exception, start: float) -> CellResult:
         known = isinstance(error, HydrometerError)
@@ -117,7 +138,13 @@ class _Bench:
         return self._end(cell, start, reason=reason)
 
     def _end(
-        self, cell: Cell, start: float, *, reason: str | None = None, set_digest: str | None = None
+        self,
+        cell: Cell,
+        start: float,
+        *,
+        reason: str | None = None,
+        set_digest: str | None = None,
+        judged_as: str | None = None,
     ) -> CellResult:
         result = CellResult(
             digest=cell.digest,
@@ -126,9 +153,11 @@ class _Bench:
             budget=cell.budget,
             seed=cell.seed,
             protocol=cell.protocol,
+            student=cell.student,
             status="failed" if reason else "done",
             reason=reason,
             set_digest=set_digest,
+            judged_as=judged_as,
             seconds=time.perf_counter() - start,
         )
         results.record(self.plan, result)
@@ -139,9 +168,15 @@ def _stops_all(error: Exception) -> bool:
     """Whether the fault is the disk's or the store's, so that every other cell would meet it too."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, sqlite3.Error):
+        if isinstance(cause, sqlite3.Error) or _number(cause) in NO_ROOM:
             return True
-        if isinstance(cause, OSError) and cause.errno in NO_ROOM:
-            return True
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
     return False
+
+
+def _number(error: BaseException) -> int | None:
+    """The system's number of an error; safetensors gives it in its text alone."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found[1]) if found else None

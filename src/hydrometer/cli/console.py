@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from hydrometer.types import Run
+from hydrometer.types import Run, Verdict
 
 talk = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 """Prints text as it is: a path may hold brackets and colons, and a log wants whole lines."""
@@ -50,6 +50,9 @@ class Lines:
             f"student {self.done}/{self.total} seed {run.seed}: {state}, {run.seconds:.1f} s"
         )
 
+    def judged(self, verdict: Verdict) -> None:
+        """Say nothing: the command prints its verdicts itself."""
+
     def say(self, text: str) -> None:
         """Pass on what a verbose user wants to know."""
         if self.verbose:
@@ -81,6 +84,9 @@ class Bar:
         self.done += 1
         if self.task is not None:
             self.progress.update(self.task, description=f"student {self.done}/{self.total}")
+
+    def judged(self, verdict: Verdict) -> None:
+        """Say nothing: the command prints its verdicts itself."""
 
     def say(self, text: str) -> None:
         """Print above the bar."""

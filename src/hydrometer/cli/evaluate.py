@@ -10,6 +10,7 @@ import typer
 from hydrometer.cli.options import (
     DEFAULT_STORE,
     JsonOption,
+    LogOption,
     QuietOption,
     SetArgument,
     SourceOption,
@@ -58,6 +59,7 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
+    log: LogOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -69,7 +71,8 @@ def command(
     """
     from hydrometer import protocols, sources, verdict
     from hydrometer.artifact import container
-    from hydrometer.cli.console import talk, watching, write
+    from hydrometer.cli.console import talk, write
+    from hydrometer.cli.logs import watched
     from hydrometer.cli.tables import verdict_table
     from hydrometer.engine.environment import default_device
     from hydrometer.execute.lab import Lab
@@ -94,7 +97,7 @@ def command(
             told = text.cost(cost, chosen.name, lab.device.type)
             write(cost_json(cost, chosen.name) if json else told)
             return
-        with watching(quiet, verbose) as observer:
+        with watched(quiet, verbose, log or ()) as observer:
             judged = verdict.evaluate(plan, lab, runs, observer)
         if report is not None:
             used = list(runs.get_many([key for arm in judged.arms for key in arm.runs]).values())

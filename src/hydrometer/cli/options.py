@@ -50,6 +50,13 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progre
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say what is batched, cached and chosen.")
 ]
+LogOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Also log students and verdicts: tensorboard:DIR, mlflow, mlflow:EXPERIMENT (repeatable).",
+        metavar="LOGGER",
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.", callback=new_file)]
 SetArgument = Annotated[
     Path,

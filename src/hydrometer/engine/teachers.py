@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -75,7 +76,10 @@ def obtain(
     name = digest.of_trial(trial)
     path = folder() / f"{name}.safetensors"
     if not path.is_file():
-        _train(trial, data, source, lens, path, on_step)
+        # Of several processes one trains it and the others wait; the lock of a dead one is void.
+        with FileLock(folder().with_name("locks") / f"{name}.lock"):
+            if not path.is_file():
+                _train(trial, data, source, lens, path, on_step)
     return recall(name, source, lens)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from hydrometer.types import Run
+from hydrometer.types import Run, Verdict
 
 
 class Observer(Protocol):
@@ -18,6 +18,9 @@ class Observer(Protocol):
 
     def finished(self, run: Run) -> None:
         """A student is done and its row is stored."""
+
+    def judged(self, verdict: Verdict) -> None:
+        """A verdict is reached and stored."""
 
     def say(self, text: str) -> None:
         """Something a verbose user wants to know."""
@@ -33,6 +36,9 @@ class Silent:
         """Nothing."""
 
     def finished(self, run: Run) -> None:
+        """Nothing."""
+
+    def judged(self, verdict: Verdict) -> None:
         """Nothing."""
 
     def say(self, text: str) -> None:

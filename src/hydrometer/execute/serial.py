@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,7 +12,7 @@ from hydrometer import digest, students
 from hydrometer.engine import loop
 from hydrometer.engine.loop import Job
 from hydrometer.engine.program import can_stack
-from hydrometer.execute import Observer
+from hydrometer.execute import Observer, owners
 from hydrometer.execute.lab import Lab
 from hydrometer.store import Store
 from hydrometer.types import Run, Source, Spec
@@ -52,7 +50,7 @@ def _grouped(pending: dict[str, Job], lab: Lab) -> list[dict[str, Job]]:
 
 def _claimed(cohort: dict[str, Job], lab: Lab, store: Store, observer: Observer) -> bool:
     """Train what this process can claim of a cohort; false if all of it is someone else's."""
-    owner = f"{socket.gethostname()}:{os.getpid()}"
+    owner = owners.this()
     for key in cohort:
         _free_if_dead(key, store)
     mine = {key: job for key, job in cohort.items() if store.claim(key, owner, LEASE_SECONDS)}
@@ -80,16 +78,9 @@ def _claimed(cohort: dict[str, Job], lab: Lab, store: Store, observer: Observer)
 
 def _free_if_dead(key: str, store: Store) -> None:
     """Release a claim whose process was on this machine and is no more."""
-    owner = store.claimant(key) or ""
-    host, _, pid = owner.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit() or int(pid) == os.getpid():
-        return
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+    owner = store.claimant(key)
+    if owner is not None and owners.is_gone(owner):
         store.release(key, owner)
-    except PermissionError:
-        return
 
 
 def steps_of(job: Job) -> int:

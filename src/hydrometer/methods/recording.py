@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
@@ -253,7 +254,11 @@ def folder() -> Path:
 def _obtain(source: Source, how: Recipe, seed: int) -> Trace:
     path = folder() / digest.of([LAYOUT, source.digest, digest.of(how), seed])
     known = _recall(path)
-    return _make(source, how, seed, path) if known is None else known
+    if known is not None:
+        return known
+    # Of several processes one records and the others wait; the lock of a dead one is void.
+    with FileLock(folder().with_name("locks") / f"{path.name}.lock"):
+        return _recall(path) or _make(source, how, seed, path)
 
 
 def _recall(path: Path) -> Trace | None:
