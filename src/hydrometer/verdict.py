@@ -16,7 +16,7 @@ from hydrometer.engine import loop
 from hydrometer.engine.environment import environment
 from hydrometer.engine.loop import Job
 from hydrometer.engine.teachers import TeacherCard, known
-from hydrometer.execute import Observer, Silent
+from hydrometer.execute import Executor, Observer, Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
 from hydrometer.protocols import Case, Protocol, full_recipe
@@ -111,7 +111,13 @@ def cost(planned: Plan, lab: Lab, store: Store) -> Cost:
     return Cost(done + len(left), done, sum(map(steps_of, left)), seconds)
 
 
-def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = None) -> Verdict:
+def evaluate(
+    planned: Plan,
+    lab: Lab,
+    store: Store,
+    observer: Observer | None = None,
+    execute: Executor = execute,
+) -> Verdict:
     """Train what the store does not hold yet, choose rates on `val`, and estimate every metric."""
     watcher = observer or Silent()
     keys = {digest.of_trial(job.trial) for job in planned.jobs}

@@ -14,8 +14,9 @@ from hydrometer import protocols, sources, verdict
 from hydrometer.bench import results, sets
 from hydrometer.bench.plan import Cell, Plan
 from hydrometer.bench.results import CellResult
-from hydrometer.execute import Observer
+from hydrometer.execute import Executor, Observer
 from hydrometer.execute.lab import Lab
+from hydrometer.execute.serial import execute
 from hydrometer.store import Store
 from hydrometer.store.verdicts import Identity, identity, identity_of
 from hydrometer.types import HydrometerError
@@ -24,7 +25,12 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def run(
-    plan: Plan, device: torch.device, observer: Observer, *, retry_failed: bool = False
+    plan: Plan,
+    device: torch.device,
+    observer: Observer,
+    *,
+    retry_failed: bool = False,
+    execute: Executor = execute,
 ) -> Iterator[CellResult]:
     """Bring every cell to its end, and yield the result of each that ended now.
 
@@ -39,7 +45,7 @@ def run(
     with Store(plan.store) as store:
         judged = {identity_of(known) for known in store.verdicts()}
         for source, cells in groupby(open_cells(plan, retry_failed), lambda cell: cell.source):
-            bench = _Bench(plan, store, observer, judged, retry_failed)
+            bench = _Bench(plan, store, observer, judged, retry_failed, execute)
             yield from bench.sit(source, list(cells), device)
 
 
@@ -71,8 +77,9 @@ class _Bench:
         observer: Observer,
         judged: set[Identity],
         retry_failed: bool,
+        execute: Executor,
     ) -> None:
-        self.plan, self.store, self.observer = plan, store, observer
+        self.plan, self.store, self.observer, self.execute = plan, store, observer, execute
         self.judged, self.retry_failed = judged, retry_failed
 
     def sit(self, source: str, cells: list[Cell], device: torch.device) -> Iterator[CellResult]:
@@ -103,7 +110,7 @@ class _Bench:
             )
             # A sitting that was killed may have stored the verdict and not the cell.
             if wanted not in self.judged:
-                verdict.evaluate(planned, lab, self.store, self.observer)
+                verdict.evaluate(planned, lab, self.store, self.observer, self.execute)
                 self.judged.add(wanted)
         except Exception as error:  # whatever a plug-in raises must not stop the others
             if _stops_all(error):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption
+from hydrometer.cli.options import JsonOption, OnOption, QuietOption, VerboseOption
 
 if TYPE_CHECKING:
     from hydrometer.bench.plan import Plan
@@ -33,6 +33,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
+    on: OnOption = "serial",
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -46,13 +47,16 @@ def run(
     from hydrometer.bench import run as runner
     from hydrometer.cli.console import talk, watching, write
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
 
     asked = plans.read(plan)
     if dry_run:
         show_price(asked, retry_failed, json)
         return
-    with watching(quiet, verbose) as observer:
-        ended = runner.run(asked, default_device(), observer, retry_failed=retry_failed)
+    with executor(on) as execute, watching(quiet, verbose) as observer:
+        ended = runner.run(
+            asked, default_device(), observer, retry_failed=retry_failed, execute=execute
+        )
         for result in ended:
             if not quiet:
                 talk.print(cell_line(result))

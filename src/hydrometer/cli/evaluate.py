@@ -10,6 +10,7 @@ import typer
 from hydrometer.cli.options import (
     DEFAULT_STORE,
     JsonOption,
+    OnOption,
     QuietOption,
     SetArgument,
     SourceOption,
@@ -58,6 +59,7 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
+    on: OnOption = "serial",
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -72,6 +74,7 @@ def command(
     from hydrometer.cli.console import talk, watching, write
     from hydrometer.cli.tables import verdict_table
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
     from hydrometer.execute.lab import Lab
     from hydrometer.report import page, text
     from hydrometer.store import Store
@@ -83,7 +86,7 @@ def command(
     )
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
-    with Store(store) as runs:
+    with executor(on) as execute, Store(store) as runs:
         plan = verdict.plan(subject, chosen, lab)
         cost = verdict.cost(plan, lab, runs)
         if not (quiet or dry_run):
@@ -95,7 +98,7 @@ def command(
             write(cost_json(cost, chosen.name) if json else told)
             return
         with watching(quiet, verbose) as observer:
-            judged = verdict.evaluate(plan, lab, runs, observer)
+            judged = verdict.evaluate(plan, lab, runs, observer, execute)
         if report is not None:
             used = list(runs.get_many([key for arm in judged.arms for key in arm.runs]).values())
             page.write(
