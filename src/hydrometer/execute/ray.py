@@ -15,7 +15,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -23,14 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hydrometer.artifact.rows import whole
 from hydrometer.engine import teachers
 from hydrometer.engine.loop import Job
 from hydrometer.execute import Executor, Observer, Silent
 from hydrometer.execute.claims import Claims
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import complete, grouped, steps_of, train
-from hydrometer.execute.worker import Setting, Worker, setting, travels
+from hydrometer.execute.worker import Parcels, Setting, Worker, setting, travels, unpacked
 from hydrometer.registry import register
 from hydrometer.store import Store
 from hydrometer.types import Card, CompressedSet, HydrometerError, Run, Source, Trial
@@ -196,8 +195,8 @@ class _Attempt:
         self.progress = _Progress(cluster, observer)
         self.running: dict[Any, Cohort] = {}
         self.failed: list[tuple[Job, str]] = []
+        self.parcels = Parcels(lab.source)
         self._shipped: dict[str, Any] = {}
-        self._full = ""
 
     def run(self, pending: dict[str, Job]) -> bool:
         """Train all that can be claimed; false if all of it is someone else's."""
@@ -235,7 +234,7 @@ class _Attempt:
             {name: self._ship(name, partial(teachers.packed, name)) for name in names},
             (cohort.name, self.cluster.meter),
             [job.trial for job in jobs],
-            *map(self._sent, jobs),
+            *[self._sent(job.data) for job in jobs],
         )
         self.running[task] = cohort
         return True
@@ -286,14 +285,9 @@ class _Attempt:
                 "stored, the same command tries these again"
             )
 
-    def _sent(self, job: Job) -> Any:
-        """A set on its way; of all of `train` the card alone, for the source has the images."""
-        source = self.lab.source
-        if len(job.data) == len(source.train):
-            self._full = self._full or whole(source).digest
-            if job.data.digest == self._full:
-                return job.data.card
-        return self._ship(str(id(job.data)), lambda: job.data)
+    def _sent(self, data: CompressedSet) -> Any:
+        """A set on its way."""
+        return data.card if self.parcels.light(data) else self._ship(str(id(data)), lambda: data)
 
     def _ship(self, name: str, make: Callable[[], object]) -> Any:
         """A reference to something large, put into the object store when first asked for."""
@@ -345,10 +339,7 @@ def work_on(
     library = _library()
     _HERE.learn({name: partial(library.get, content) for name, content in taught.items()})
     lab = _HERE.prepare(wanted, lambda: source[0] and library.get(source[0]))
-    jobs = [
-        Job(trial, replace(whole(lab.source), card=data) if isinstance(data, Card) else data)
-        for trial, data in zip(trials, sets, strict=True)
-    ]
+    jobs = [unpacked(trial, data, lab) for trial, data in zip(trials, sets, strict=True)]
     return list(train(jobs, lab, Silent(), _Teller(*report, len(jobs))))
 
 

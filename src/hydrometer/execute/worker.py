@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import torch
 
 from hydrometer import registry, sources
+from hydrometer.artifact.rows import whole
 from hydrometer.engine import teachers
+from hydrometer.engine.loop import Job
 from hydrometer.execute.lab import Lab
-from hydrometer.types import HydrometerError, Source
+from hydrometer.types import Card, CompressedSet, HydrometerError, Source, Trial
 
 SHIPPED_BYTES = 2 * 2**30
 """Sources up to this size travel to the workers; larger ones must be there, under the same name."""
@@ -41,6 +44,27 @@ def travels(source: Source) -> bool:
     """Whether a source is small enough to be sent."""
     parts = (source.train, source.val, source.test)
     return sum(part.images.nbytes for part in parts) <= SHIPPED_BYTES
+
+
+class Parcels:
+    """Sets on their way to those who have the source: all of `train` travels as its card alone."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._whole = ""
+
+    def light(self, data: CompressedSet) -> bool:
+        """Whether a set is all of `train`, in order."""
+        if len(data) != len(self.source.train):
+            return False
+        self._whole = self._whole or whole(self.source).digest
+        return data.digest == self._whole
+
+
+def unpacked(trial: Trial, sent: CompressedSet | Card, lab: Lab) -> Job:
+    """The job of a trial whose set has arrived, or the card of all of `train`."""
+    data = dataclasses.replace(whole(lab.source), card=sent) if isinstance(sent, Card) else sent
+    return Job(trial, data)
 
 
 class Worker:
