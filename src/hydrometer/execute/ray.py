@@ -64,6 +64,8 @@ def ray(place: str) -> Iterator[Executor]:
 
 
 def _library() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # on a busy machine 30 do not do
     try:
         import ray as library
     except ImportError:
@@ -74,7 +76,6 @@ def _library() -> Any:
 
 
 def _join(library: Any, place: str) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if place.isdigit():
         where = {"address": "local", "num_cpus": int(place), "include_dashboard": False}
@@ -86,7 +87,7 @@ def _join(library: Any, place: str) -> None:
         where = {"address": "local", "include_dashboard": False}
     try:
         library.init(**where, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:  # Ray raises a bare one when its processes are slow to start
         said = str(error).strip().partition("\n")[0]
         raise HydrometerError(
             f"cannot join the Ray cluster {place or 'on this machine'} ({said}); see docs/clusters.md"
@@ -130,13 +131,15 @@ class Cluster:
     """An executor over the cluster that this process has joined.
 
     A cohort whose worker dies is given to another, up to `retries` times. One that fails is left out
-    and the rest goes on; the error at the end says which and why.
+    and the rest goes on; the error at the end says which and why. It is not tried again by this
+    executor, since the verdicts of a plan share students.
     """
 
     def __init__(self, library: Any, retries: int = RETRIES) -> None:
         self.ray, self.retries = library, retries
         library.util.register_serializer(Tensor, serializer=_array, deserializer=_tensor)
         self.meter = library.remote(num_cpus=0, max_restarts=-1)(Meter).remote()
+        self.failed: dict[str, str] = {}
         self._source: tuple[str, Any] = ("", None)
 
     def __call__(
@@ -194,14 +197,14 @@ class _Attempt:
         self.setting = setting(lab, str(cluster.device()))
         self.progress = _Progress(cluster, observer)
         self.running: dict[Any, Cohort] = {}
-        self.failed: list[tuple[Job, str]] = []
         self.parcels = Parcels(lab.source)
         self._shipped: dict[str, Any] = {}
 
     def run(self, pending: dict[str, Job]) -> bool:
         """Train all that can be claimed; false if all of it is someone else's."""
-        source, slots = self.lab.source, self.cluster.slots(self.setting)
-        made = grouped(pending, source, torch.device(self.setting.device), slots)
+        slots = self.cluster.slots(self.setting)
+        fresh = {key: job for key, job in pending.items() if key not in self.cluster.failed}
+        made = grouped(fresh, self.lab.source, torch.device(self.setting.device), slots)
         queue, worked = deque(map(Cohort, made)), False
         needs = self.cluster.needs(self.setting)
         try:
@@ -215,7 +218,7 @@ class _Attempt:
             for task in self.running:
                 self.cluster.ray.cancel(task, force=True)
             self.claims.release()
-        self._complain(len(pending))
+        self._complain(pending)
         return worked
 
     def _give(self, cohort: Cohort, needs: dict[str, int]) -> bool:
@@ -271,18 +274,19 @@ class _Attempt:
     def _fail(self, cohort: Cohort, error: BaseException) -> bool:
         said = str(error).strip().partition("\n")[0]
         reason = said if isinstance(error, HydrometerError) else f"{type(error).__name__}: {said}"
-        self.failed += [(job, reason) for job in cohort.jobs.values()]
+        self.cluster.failed |= dict.fromkeys(cohort.jobs, reason)
         self.claims.release(cohort.jobs)
         return True
 
-    def _complain(self, asked: int) -> None:
+    def _complain(self, asked: dict[str, Job]) -> None:
         """Say what failed, now that all else is stored."""
-        if self.failed:
-            job, reason = self.failed[0]
+        failed = [key for key in asked if key in self.cluster.failed]
+        if failed:
+            first = asked[failed[0]].trial
             raise HydrometerError(
-                f"{len(self.failed)} of {asked} students failed on the cluster, the first "
-                f"({job.trial.recipe.student}, seed {job.trial.seed}) with: {reason}; the others are "
-                "stored, the same command tries these again"
+                f"{len(failed)} of {len(asked)} students failed on the cluster, the first "
+                f"({first.recipe.student}, seed {first.seed}) with: {self.cluster.failed[failed[0]]}; "
+                "the others are stored, the same command tries these again"
             )
 
     def _sent(self, data: CompressedSet) -> Any:
