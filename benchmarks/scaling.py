@@ -19,7 +19,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from ray_overhead import Overhead, measure
 
 from hydrometer import digest, methods, protocols, registry, seeds, sources, verdict
 from hydrometer.engine import loop
@@ -29,6 +28,7 @@ from hydrometer.execute.lab import Lab
 from hydrometer.execute.ray import QUEUED
 from hydrometer.execute.serial import steps_of
 from hydrometer.types import Budget
+from ray_overhead import Overhead, measure
 
 WORKERS = (1, 10, 100, 1000)
 TEXT = """# Scaling to many workers, simulated
@@ -58,8 +58,8 @@ busy for {driver:.1f} ms.
   which was measured with one.
 - The source is on every worker. Making sets and training teachers, which the driver does alone, are left
   out, and so are failures.
-- `cell by cell` waits for each verdict before it begins the next, as `bench run` does; `plan at once`
-  is what the executor does with the same students in one call.
+- `plan at once` hands the executor all students together, `cell by cell` waits for each verdict before
+  it begins the next: `bench run --ahead {sets}` and `--ahead 1`.
 """
 
 

@@ -6,6 +6,7 @@ import errno
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 
 import torch
@@ -14,6 +15,7 @@ from hydrometer import protocols, sources, verdict
 from hydrometer.bench import results, sets
 from hydrometer.bench.plan import Cell, Plan
 from hydrometer.bench.results import CellResult
+from hydrometer.engine.loop import Job
 from hydrometer.execute import Executor, Observer
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute
@@ -31,11 +33,13 @@ def run(
     *,
     retry_failed: bool = False,
     execute: Executor = execute,
+    ahead: int = 1,
 ) -> Iterator[CellResult]:
     """Bring every cell to its end, and yield the result of each that ended now.
 
     A cell that fails is recorded with its reason, and the rest goes on. What ended in an earlier
-    sitting is not touched, failed cells only with `retry_failed`.
+    sitting is not touched, failed cells only with `retry_failed`. The students of `ahead` cells are
+    handed to the executor together, so that many machines have enough to do.
 
     Raises:
         HydrometerError: Nothing can be kept: the folder or the store is not writable, belongs to a
@@ -45,7 +49,7 @@ def run(
     with Store(plan.store) as store:
         judged = {identity_of(known) for known in store.verdicts()}
         for source, cells in groupby(open_cells(plan, retry_failed), lambda cell: cell.source):
-            bench = _Bench(plan, store, observer, judged, retry_failed, execute)
+            bench = _Bench(plan, store, observer, judged, retry_failed, execute, ahead)
             yield from bench.sit(source, list(cells), device)
 
 
@@ -78,9 +82,11 @@ class _Bench:
         judged: set[Identity],
         retry_failed: bool,
         execute: Executor,
+        ahead: int,
     ) -> None:
-        self.plan, self.store, self.observer, self.execute = plan, store, observer, execute
+        self.plan, self.store, self.observer = plan, store, observer
         self.judged, self.retry_failed = judged, retry_failed
+        self.execute, self.ahead = execute, ahead
 
     def sit(self, source: str, cells: list[Cell], device: torch.device) -> Iterator[CellResult]:
         try:
@@ -88,9 +94,33 @@ class _Bench:
         except HydrometerError as error:
             yield from (self._failed(cell, error, time.perf_counter()) for cell in cells)
             return
+        for first in range(0, len(cells), self.ahead):
+            together = cells[first : first + self.ahead]
+            if self.ahead > 1:
+                self._train(together, lab)
+            for cell in together:
+                if not self._ended_elsewhere(cell):
+                    yield self._judge(cell, lab)
+
+    def _train(self, cells: list[Cell], lab: Lab) -> None:
+        """Train the students of several cells at once; a fault is left for its own cell to record."""
+        jobs: list[Job] = []
         for cell in cells:
-            if not self._ended_elsewhere(cell):
-                yield self._judge(cell, lab)
+            with _leaving_faults():
+                planned = self._planned(cell, lab)
+                if self._wanted(planned) not in self.judged:
+                    verdict.teach(planned, lab, self.store, self.observer)
+                    jobs += planned.jobs
+        with _leaving_faults():
+            self.execute(jobs, lab, self.store, self.observer)
+
+    def _planned(self, cell: Cell, lab: Lab) -> verdict.Plan:
+        subject = sets.obtain(self.plan, cell, lab.source, self.observer)
+        return verdict.plan(subject, protocols.load(cell.protocol), lab)
+
+    def _wanted(self, planned: verdict.Plan) -> Identity:
+        subject = planned.subject
+        return identity(planned.protocol.name, subject.digest, planned.source.digest, subject.card)
 
     def _ended_elsewhere(self, cell: Cell) -> bool:
         """Whether another process has ended the cell since this sitting began."""
@@ -100,14 +130,8 @@ class _Bench:
     def _judge(self, cell: Cell, lab: Lab) -> CellResult:
         start = time.perf_counter()
         try:
-            subject = sets.obtain(self.plan, cell, lab.source, self.observer)
-            planned = verdict.plan(subject, protocols.load(cell.protocol), lab)
-            wanted = identity(
-                planned.protocol.name,
-                planned.subject.digest,
-                lab.source.digest,
-                planned.subject.card,
-            )
+            planned = self._planned(cell, lab)
+            wanted = self._wanted(planned)
             # A sitting that was killed may have stored the verdict and not the cell.
             if wanted not in self.judged:
                 verdict.evaluate(planned, lab, self.store, self.observer, self.execute)
@@ -140,6 +164,16 @@ class _Bench:
         )
         results.record(self.plan, result)
         return result
+
+
+@contextmanager
+def _leaving_faults() -> Iterator[None]:
+    """Pass over what ends one cell, but not what would end every other."""
+    try:
+        yield
+    except Exception as error:
+        if _stops_all(error):
+            raise
 
 
 def _stops_all(error: Exception) -> bool:

@@ -20,6 +20,8 @@ app = typer.Typer(
 PlanArgument = Annotated[
     Path, typer.Argument(help="Plan: a TOML file with a table [plan].", metavar="PLAN.toml")
 ]
+AHEAD = 32
+"""Verdicts whose students other executors than the serial one get together."""
 FAILED = 1
 """Exit code when a plan ended with cells that failed."""
 
@@ -34,6 +36,14 @@ def run(
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
     on: OnOption = "serial",
+    ahead: Annotated[
+        int | None,
+        typer.Option(
+            help="Verdicts whose students are trained together; more keep more machines busy. "
+            "1 for serial, 32 elsewhere.",
+            min=1,
+        ),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -55,7 +65,12 @@ def run(
         return
     with executor(on) as execute, watching(quiet, verbose) as observer:
         ended = runner.run(
-            asked, default_device(), observer, retry_failed=retry_failed, execute=execute
+            asked,
+            default_device(),
+            observer,
+            retry_failed=retry_failed,
+            execute=execute,
+            ahead=ahead or (1 if on == "serial" else AHEAD),
         )
         for result in ended:
             if not quiet:

@@ -86,7 +86,7 @@ def command(
     )
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
-    with executor(on) as execute, Store(store) as runs:
+    with executor("serial" if dry_run else on) as execute, Store(store) as runs:
         plan = verdict.plan(subject, chosen, lab)
         cost = verdict.cost(plan, lab, runs)
         if not (quiet or dry_run):
