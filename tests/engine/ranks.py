@@ -21,6 +21,8 @@ from hydrometer.registry import register
 from hydrometer.store import Store
 from hydrometer.types import HydrometerError, Spec
 
+PATIENCE = 1200
+"""Seconds; a few on a quiet machine, most of them imports."""
 SOURCE = tiny.source()
 LENS, (VAL, _) = tiny.lens_and_exams(SOURCE)
 BATCH_NORM = Spec("convnet", (("depth", 2), ("norm", "batch"), ("width", 8)))
@@ -66,7 +68,11 @@ def start(script, folder, count):
         env = os.environ | {key: str(value) for key, value in own.items()}
         words = [sys.executable, "-W", "error", script, str(folder)]
         running.append(subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True))
-    said = [process.communicate(timeout=240)[1] for process in running]
+    try:
+        said = [process.communicate(timeout=PATIENCE)[1] for process in running]
+    finally:
+        for process in running:
+            process.kill()
     assert [process.returncode for process in running] == [0] * count, said
 
 

@@ -40,7 +40,7 @@ def test_losses_weights_and_logits_are_those_of_one_process(folder, number, name
         assert shared.keys() == alone.keys()
         for key, value in alone.items():
             torch.testing.assert_close(
-                shared[key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}"
+                shared[key], value, rtol=1e-4, atol=1e-5, msg=f"{name}: {key}"
             )
 
 

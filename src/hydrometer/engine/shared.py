@@ -137,9 +137,7 @@ class Shared:
             )
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
         self.model = share_norms(model).to(device)
-        self.together = DistributedDataParallel(
-            self.model, broadcast_buffers=False, find_unused_parameters=True
-        )
+        self.together = DistributedDataParallel(self.model, find_unused_parameters=True)
         self.params: list[Tensor] = list(self.model.parameters())
         self.loss, self.device, self.precision = loss, device, recipe.precision
         self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
