@@ -39,8 +39,10 @@ PACKAGES = {
     "metric": "metrics",
     "format": "artifact",
     "logger": "loggers",
+    "executor": "execute",
 }
 _found: dict[str, dict[str, Any]] = {kind: {} for kind in PACKAGES}
+_used: list[Path] = []
 _NUMBERS: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool}
 T = TypeVar("T")
 
@@ -118,6 +120,12 @@ def use(path: Path) -> None:
         spec.loader.exec_module(module)
     except Exception as error:
         raise HydrometerError(f"{path} could not be loaded: {error}") from error
+    _used.append(path.resolve())
+
+
+def used() -> tuple[Path, ...]:
+    """The Python files loaded by `use`, for the other processes that are to know their plug-ins."""
+    return tuple(_used)
 
 
 def unknown(kind: str, name: str, known: list[str]) -> HydrometerError:

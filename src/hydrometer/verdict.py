@@ -16,7 +16,7 @@ from hydrometer.engine import loop
 from hydrometer.engine.environment import environment
 from hydrometer.engine.loop import Job
 from hydrometer.engine.teachers import TeacherCard, known
-from hydrometer.execute import Observer, Silent
+from hydrometer.execute import Executor, Observer, Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
 from hydrometer.protocols import Case, Protocol, full_recipe
@@ -76,6 +76,13 @@ def teacher_for(protocol: Protocol, lab: Lab, observer: Observer) -> str:
     return _teach(teacher_job(protocol, lab.source), lab, observer).digest
 
 
+def teach(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
+    """Train the teacher of a plan, or find it in the cache, if students are left that learn from it."""
+    keys = {digest.of_trial(job.trial) for job in planned.jobs}
+    if planned.teacher is not None and len(store.get_many(keys)) < len(keys):
+        _teach(planned.teacher, lab, observer)
+
+
 def _teach(job: Job, lab: Lab, observer: Observer) -> TeacherCard:
     observer.begin(steps_of(job), 1)
     card = lab.teach(job.trial, job.data, observer.stepped).card
@@ -111,12 +118,16 @@ def cost(planned: Plan, lab: Lab, store: Store) -> Cost:
     return Cost(done + len(left), done, sum(map(steps_of, left)), seconds)
 
 
-def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = None) -> Verdict:
+def evaluate(
+    planned: Plan,
+    lab: Lab,
+    store: Store,
+    observer: Observer | None = None,
+    execute: Executor = execute,
+) -> Verdict:
     """Train what the store does not hold yet, choose rates on `val`, and estimate every metric."""
     watcher = observer or Silent()
-    keys = {digest.of_trial(job.trial) for job in planned.jobs}
-    if planned.teacher is not None and len(store.get_many(keys)) < len(keys):
-        _teach(planned.teacher, lab, watcher)
+    teach(planned, lab, store, watcher)
     runs = execute(planned.jobs, lab, store, watcher)
     results = {arm.name: result(arm, lab.source, runs) for arm in planned.arms}
     estimates = {name: metrics.estimate(name, results) for name in planned.protocol.metrics} | {

@@ -11,7 +11,7 @@ from hydrometer.artifact import container
 from hydrometer.bench import plan as plans
 from hydrometer.bench import price, results, run, sets
 from hydrometer.engine import teachers
-from hydrometer.execute import Silent
+from hydrometer.execute import Silent, serial
 from hydrometer.methods import recording
 from hydrometer.store import Store
 from hydrometer.types import HydrometerError
@@ -64,6 +64,27 @@ def test_cells_share_their_baselines_and_are_not_run_again(plan):
     assert go(plan) == []
     found = results.progress(plan)
     assert (found.done, found.failed, found.left, found.seconds_left) == (2, (), 0, 0.0)
+
+
+def test_training_ahead_gives_the_same_rows_in_one_go(plan, tmp_path):
+    calls = []
+
+    def counting(jobs, *rest):
+        calls.append(len(jobs))
+        return serial.execute(jobs, *rest)
+
+    assert [r.status for r in go(plan, execute=counting, ahead=2)] == ["done", "done"]
+    assert calls == [2 * 5, 5, 5]
+    (tmp_path / "one").mkdir()
+    other = written(tmp_path / "one", TEXT)
+    go(other)
+    assert [v.arms for v in held(plan)[1]] == [v.arms for v in held(other)[1]]
+    assert len(held(plan)[0]) == len(held(other)[0])
+
+
+def test_what_fails_ahead_is_recorded_by_its_cell_alone(tmp_path):
+    plan = written(tmp_path, TEXT.replace('"ipc=2"', '"ipc=999", "ipc=2"'))
+    assert [r.status for r in go(plan, ahead=4)] == ["failed", "done", "failed", "done"]
 
 
 def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path):

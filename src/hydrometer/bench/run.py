@@ -7,6 +7,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 
 import torch
@@ -15,8 +16,10 @@ from hydrometer import sources, verdict
 from hydrometer.bench import names, results, sets
 from hydrometer.bench.plan import Cell, Plan
 from hydrometer.bench.results import CellResult
-from hydrometer.execute import Observer
+from hydrometer.engine.loop import Job
+from hydrometer.execute import Executor, Observer
 from hydrometer.execute.lab import Lab
+from hydrometer.execute.serial import execute
 from hydrometer.store import Store
 from hydrometer.store.verdicts import Identity, identity, identity_of
 from hydrometer.types import HydrometerError
@@ -26,13 +29,20 @@ WAIT_SECONDS = 1.0
 
 
 def run(
-    plan: Plan, device: torch.device, observer: Observer, *, retry_failed: bool = False
+    plan: Plan,
+    device: torch.device,
+    observer: Observer,
+    *,
+    retry_failed: bool = False,
+    execute: Executor = execute,
+    ahead: int = 1,
 ) -> Iterator[CellResult]:
     """Bring every cell to its end, and yield the result of each that ended now.
 
     A cell that fails is recorded with its reason, and the rest goes on. What ended in an earlier
     sitting is not touched, failed cells only with `retry_failed`. Several processes may run one plan:
-    they divide sets and students among them.
+    they divide sets and students among them. The students of `ahead` cells are handed to the executor
+    together, so that many machines have enough to do.
 
     Raises:
         HydrometerError: Nothing can be kept: the folder or the store is not writable, belongs to a
@@ -42,7 +52,7 @@ def run(
     with Store(plan.store) as store:
         judged = {identity_of(known) for known in store.verdicts()}
         for source, cells in groupby(open_cells(plan, retry_failed), lambda cell: cell.source):
-            bench = _Bench(plan, store, observer, judged, retry_failed)
+            bench = _Bench(plan, store, observer, judged, retry_failed, execute, ahead)
             yield from bench.sit(source, list(cells), device)
 
 
@@ -74,9 +84,12 @@ class _Bench:
         observer: Observer,
         judged: set[Identity],
         retry_failed: bool,
+        execute: Executor,
+        ahead: int,
     ) -> None:
         self.plan, self.store, self.observer = plan, store, observer
         self.judged, self.retry_failed = judged, retry_failed
+        self.execute, self.ahead = execute, ahead
 
     def sit(self, source: str, cells: list[Cell], device: torch.device) -> Iterator[CellResult]:
         try:
@@ -88,18 +101,43 @@ class _Bench:
             return
         while cells:
             held = []
-            for cell in cells:
-                if self._ended_elsewhere(cell):
-                    continue
-                ended = self._judge(cell, lab)
-                if ended is None:
-                    held.append(cell)
-                else:
-                    yield ended
+            for first in range(0, len(cells), self.ahead):
+                together = cells[first : first + self.ahead]
+                if self.ahead > 1:
+                    self._train(together, lab)
+                for cell in together:
+                    if self._ended_elsewhere(cell):
+                        continue
+                    ended = self._judge(cell, lab)
+                    if ended is None:
+                        held.append(cell)
+                    else:
+                        yield ended
             if len(held) == len(cells):
                 self.observer.say("waiting for sets that other processes are making")
                 time.sleep(WAIT_SECONDS)
             cells = held
+
+    def _train(self, cells: list[Cell], lab: Lab) -> None:
+        """Train the students of several cells at once; a fault is left for its own cell to record."""
+        jobs: list[Job] = []
+        for cell in cells:
+            with _leaving_faults():
+                planned = self._planned(cell, lab)
+                if planned is not None and self._wanted(planned) not in self.judged:
+                    verdict.teach(planned, lab, self.store, self.observer)
+                    jobs += planned.jobs
+        with _leaving_faults():
+            self.execute(jobs, lab, self.store, self.observer)
+
+    def _planned(self, cell: Cell, lab: Lab) -> verdict.Plan | None:
+        """What a cell trains; None if another process is just making its set."""
+        subject = sets.obtain(self.plan, cell, lab.source, self.observer)
+        return None if subject is None else verdict.plan(subject, names.protocol(cell), lab)
+
+    def _wanted(self, planned: verdict.Plan) -> Identity:
+        subject = planned.subject
+        return identity(planned.protocol.name, subject.digest, planned.source.digest, subject.card)
 
     def _ended_elsewhere(self, cell: Cell) -> bool:
         """Whether another process has ended the cell since this sitting began."""
@@ -110,19 +148,13 @@ class _Bench:
         """Bring one cell to its end; None if another process is just making its set."""
         start = time.perf_counter()
         try:
-            subject = sets.obtain(self.plan, cell, lab.source, self.observer)
-            if subject is None:
+            planned = self._planned(cell, lab)
+            if planned is None:
                 return None
-            planned = verdict.plan(subject, names.protocol(cell), lab)
-            wanted = identity(
-                planned.protocol.name,
-                planned.subject.digest,
-                lab.source.digest,
-                planned.subject.card,
-            )
+            wanted = self._wanted(planned)
             # A sitting that was killed may have stored the verdict and not the cell.
             if wanted not in self.judged:
-                verdict.evaluate(planned, lab, self.store, self.observer)
+                verdict.evaluate(planned, lab, self.store, self.observer, self.execute)
                 self.judged.add(wanted)
         except Exception as error:  # whatever a plug-in raises must not stop the others
             if _stops_all(error):
@@ -162,6 +194,16 @@ class _Bench:
         )
         results.record(self.plan, result)
         return result
+
+
+@contextmanager
+def _leaving_faults() -> Iterator[None]:
+    """Pass over what ends one cell, but not what would end every other."""
+    try:
+        yield
+    except Exception as error:
+        if _stops_all(error):
+            raise
 
 
 def _stops_all(error: Exception) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, LogOption, QuietOption, VerboseOption
+from hydrometer.cli.options import JsonOption, LogOption, OnOption, QuietOption, VerboseOption
 
 if TYPE_CHECKING:
     from hydrometer.bench.plan import Plan
@@ -20,6 +20,8 @@ app = typer.Typer(
 PlanArgument = Annotated[
     Path, typer.Argument(help="Plan: a TOML file with a table [plan].", metavar="PLAN.toml")
 ]
+AHEAD = 32
+"""Verdicts whose students other executors than the serial one get together."""
 FAILED = 1
 """Exit code when a plan ended with cells that failed."""
 
@@ -34,6 +36,15 @@ def run(
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
     log: LogOption = None,
+    on: OnOption = "serial",
+    ahead: Annotated[
+        int | None,
+        typer.Option(
+            help="Verdicts whose students are trained together; more keep more machines busy. "
+            "1 for serial, 32 elsewhere.",
+            min=1,
+        ),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -47,13 +58,21 @@ def run(
     from hydrometer.cli.console import talk, write
     from hydrometer.cli.logs import watched
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
 
     asked = names.read(plan)
     if dry_run:
         show_price(asked, retry_failed, json)
         return
-    with watched(quiet, verbose, log or ()) as observer:
-        ended = runner.run(asked, default_device(), observer, retry_failed=retry_failed)
+    with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
+        ended = runner.run(
+            asked,
+            default_device(),
+            observer,
+            retry_failed=retry_failed,
+            execute=execute,
+            ahead=ahead or (1 if on == "serial" else AHEAD),
+        )
         for result in ended:
             if not quiet:
                 talk.print(cell_line(result))

@@ -11,6 +11,7 @@ from hydrometer.cli.options import (
     DEFAULT_STORE,
     JsonOption,
     LogOption,
+    OnOption,
     QuietOption,
     SetArgument,
     SourceOption,
@@ -60,6 +61,7 @@ def command(
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
     log: LogOption = None,
+    on: OnOption = "serial",
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -75,6 +77,7 @@ def command(
     from hydrometer.cli.logs import watched
     from hydrometer.cli.tables import verdict_table
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
     from hydrometer.execute.lab import Lab
     from hydrometer.report import page, text
     from hydrometer.store import Store
@@ -86,7 +89,7 @@ def command(
     )
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
-    with Store(store) as runs:
+    with executor("serial" if dry_run else on) as execute, Store(store) as runs:
         plan = verdict.plan(subject, chosen, lab)
         cost = verdict.cost(plan, lab, runs)
         if not (quiet or dry_run):
@@ -98,7 +101,7 @@ def command(
             write(cost_json(cost, chosen.name) if json else told)
             return
         with watched(quiet, verbose, log or ()) as observer:
-            judged = verdict.evaluate(plan, lab, runs, observer)
+            judged = verdict.evaluate(plan, lab, runs, observer, execute)
         if report is not None:
             used = list(runs.get_many([key for arm in judged.arms for key in arm.runs]).values())
             page.write(

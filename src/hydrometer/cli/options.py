@@ -62,4 +62,12 @@ SetArgument = Annotated[
     Path,
     typer.Argument(help="A compressed set (.safetensors), from compress or import.", metavar="SET"),
 ]
+OnOption = Annotated[
+    str,
+    typer.Option(
+        help="Where students are trained: serial, ray, ray:auto, ray://HOST:PORT, torchrun "
+        "(hydrometer list executors; docs/clusters.md).",
+        metavar="EXECUTOR",
+    ),
+]
 DEFAULT_STORE = Path("runs.sqlite")

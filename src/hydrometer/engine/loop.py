@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import record_function
 
 from hydrometer import digest, seeds, students
@@ -23,6 +23,7 @@ from hydrometer.engine.objective import Target
 from hydrometer.engine.program import Program, Solo, Stack
 from hydrometer.engine.schedules import Progress, Schedule
 from hydrometer.labels import Regime, Teachers
+from hydrometer.losses import LossFn
 from hydrometer.registry import build
 from hydrometer.types import CompressedSet, Recipe, Run, Source, Spec, Trial
 
@@ -33,6 +34,8 @@ CURVE = 100
 
 OnStep = Callable[[int], None]
 OnEpoch = Callable[[int, Program], None]
+Alone = Callable[[nn.Module, Recipe, LossFn, torch.device], Program]
+"""Makes the program of a student that trains by itself."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,15 @@ class Batch:
 class Cohort:
     """Students of one recipe, up to rate and seed, on sets of one size."""
 
-    def __init__(self, jobs: Sequence[Job], source: Source, lens: Lens, teachers: Teachers) -> None:
-        self.jobs, self.source, self.lens = list(jobs), source, lens
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        source: Source,
+        lens: Lens,
+        teachers: Teachers,
+        alone: Alone = Solo,
+    ) -> None:
+        self.jobs, self.source, self.lens, self.alone = list(jobs), source, lens, alone
         self.recipe: Recipe = jobs[0].trial.recipe
         self.device = lens.device
         self.size = len(jobs[0].data)
@@ -85,7 +95,7 @@ class Cohort:
             for seed in self.seeds
         ]
         if len(models) == 1:
-            return Solo(models[0], self.recipe, loss, self.device)
+            return self.alone(models[0], self.recipe, loss, self.device)
         return Stack(models, self.recipe, loss, self.device)
 
     def batches(self) -> Iterator[Batch]:
@@ -211,10 +221,11 @@ def run(
     exams: Callable[[], tuple[Images, Images]],
     teachers: Teachers = (),
     on_step: OnStep = lambda steps: None,
+    alone: Alone = Solo,
 ) -> list[Run]:
     """Train a cohort and read `val` and `test` once for each student, after its last step."""
     start = time.perf_counter()
-    cohort = Cohort(jobs, source, lens, teachers)
+    cohort = Cohort(jobs, source, lens, teachers, alone)
     program, losses = train(cohort, on_step)
     on_val, on_test = exams()
     trained = torch.isfinite(losses).cpu()

@@ -99,7 +99,7 @@ class Solo:
         """Loss and gradients of a batch, in parts that add up where its images do not mix."""
         value = torch.zeros((), device=self.device)
         total: tuple[Tensor, ...] = ()
-        for rows, part, share in parts(target, self.held):
+        for rows, part, share in parts(target, -(-len(images) // self.held)):
             with record_function("forward"), reduced(self.device, self.precision):
                 logits = self.model(images[rows])
                 loss = share * objective(self.loss, logits.float(), part)

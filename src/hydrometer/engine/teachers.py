@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from hydrometer import digest, seeds, students
@@ -128,7 +128,6 @@ def _train(
     on_step: Callable[[int], None],
 ) -> None:
     start = time.perf_counter()
-    path.parent.mkdir(parents=True, exist_ok=True)
     program, losses = train(Cohort([Job(trial, data)], source, lens, ()), on_step)
     if not isinstance(program, Solo) or not torch.isfinite(losses).all():
         raise HydrometerError(f"the teacher {trial.recipe.student} diverged; lower its rate")
@@ -145,17 +144,35 @@ def _train(
         bytes=sum(v.numel() * v.element_size() for v in weights.values()),
         seconds=time.perf_counter() - start,
     )
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
+    _keep(path, save(weights, metadata={"card": card.model_dump_json()}))
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write under another name first, so that a kill leaves no half teacher under this one."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        save_file(weights, part, metadata={"card": card.model_dump_json()})
-        Path(part).replace(path)
-    except (SafetensorError, OSError) as error:
-        Path(part).unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
         raise HydrometerError(
             f"the teacher cannot be kept in {path.parent} ({error}); free some space, or set "
             "HYDROMETER_CACHE to another folder"
         ) from error
+
+
+def packed(name: str) -> bytes:
+    """A cached teacher as it travels to another machine."""
+    try:
+        return (folder() / f"{name}.safetensors").read_bytes()
+    except FileNotFoundError:
+        raise HydrometerError(f"no teacher {name} under {folder()}; train it again") from None
+
+
+def unpack(name: str, content: bytes) -> None:
+    """Put a teacher that has travelled into the cache of this machine."""
+    _keep(folder() / f"{name}.safetensors", content)
 
 
 def recipe_of(name: str) -> Recipe:
