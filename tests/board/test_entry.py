@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 import torch
 
@@ -47,6 +50,42 @@ def test_an_entry_reads_back_and_holds_the_raw_runs(made, tmp_path):
     for arm in entry.arms:
         assert arm.accuracy == tuple(hits[key] for key in arm.runs)
     assert {run.recipe_digest for run in entry.runs} == set(entry.recipes)
+
+
+def test_an_entry_gives_back_its_verdict_and_its_runs(made):
+    found, runs, entry = made
+    assert entry.verdict == found.model_copy(update={"seconds": entry.seconds})
+    kept = entry.full_runs
+    for run in runs:
+        assert (kept[run.key].test_hits, kept[run.key].recipe) == (run.test_hits, run.recipe)
+        assert np.mean(kept[run.key].losses) == pytest.approx(np.mean(run.losses), rel=0.05)
+    assert all(run.steps > 0 and run.seconds > 0 and len(run.losses) <= 25 for run in entry.runs)
+
+
+def test_losses_are_kept_at_the_chosen_rate_alone(made):
+    found, runs, _ = made
+    other = [run.model_copy(update={"recipe_digest": f"{run.recipe_digest}-no"}) for run in runs]
+    assert {run.losses for run in entries.make(found, other, "", None).runs} == {()}
+
+
+def test_entries_of_version_1_are_still_read(made, tmp_path):
+    text = json.loads(made[2].model_dump_json()) | {"schema_version": 1}
+    for new in ("steps", "seconds", "teacher_bytes"):
+        del text[new]
+    for run in text["runs"]:
+        del run["steps"], run["seconds"], run["losses"]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(text))
+    old = entries.read(path)
+    assert (old.steps, old.runs[0].seconds, old.runs[0].losses) == (0, 0, ())
+    assert old.arms == made[2].arms
+
+
+def test_lists_of_numbers_take_one_line_of_the_file(made, tmp_path):
+    text = entries.write(made[2], tmp_path).read_text()
+    assert '"test_hits": [ ' in text
+    assert max(map(len, text.splitlines())) < 1000
+    assert len(text.splitlines()) < 400
 
 
 def test_every_verdict_has_a_file_of_its_own(made):
@@ -106,7 +145,7 @@ def test_another_set_or_source_is_refused(made, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"schema_version": 1', '"schema_version": 2', "upgrade"),
+        ('"schema_version": 2', '"schema_version": 3', "upgrade"),
         ('"protocol"', '"protocoll"', "not a board entry"),
         ("{", "[", "not a board entry"),
     ],

@@ -10,6 +10,7 @@ import numpy as np
 
 from hydrometer import protocols, seeds, verdict
 from hydrometer.artifact import container
+from hydrometer.board.commands import make_again
 from hydrometer.board.entry import Entry
 from hydrometer.execute import Observer
 from hydrometer.execute.lab import Lab
@@ -102,10 +103,15 @@ def _check(then: ArmResult, now: ArmResult) -> ArmCheck:
 
 
 def _set_of(entry: Entry, subject: Path | None, source: Source) -> CompressedSet:
+    """The set of an entry: from the file, from where the entry says it is, or made again."""
     path = subject or Path(entry.set.where)
     if subject is None and not path.is_file():
+        made = make_again(entry.card, source)
+        if made is not None and made.digest == entry.set.digest:
+            return made
+        again = "" if made is None else f", and {entry.card.method} made another one here"
         raise HydrometerError(
-            f"the set is not at {entry.set.where}; fetch it and name the file with --set"
+            f"the set is not at {entry.set.where}{again}; fetch it and name the file with --set"
         )
     data = container.align(container.load(path), source)
     if data.digest != entry.set.digest:

@@ -42,11 +42,15 @@ def add(
     reported_in: Annotated[
         str | None, typer.Option("--reported-in", help="Paper and table of that number.")
     ] = None,
+    sheet: Annotated[
+        bool, typer.Option(help="Keep a contact sheet of the images beside the entry.")
+    ] = True,
     json: JsonOption = False,
 ) -> None:
     """Turn a verdict of a store into one JSON file that can be reviewed and verified."""
     from hydrometer.artifact import container
     from hydrometer.board import entry as entries
+    from hydrometer.board import sheets
     from hydrometer.cli.console import write
     from hydrometer.store import Store
 
@@ -60,6 +64,8 @@ def add(
         runs = held.get_many(keys).values()
         made = entries.make(found, runs, where or str(path), told)
     file = entries.write(made, board)
+    if sheet:
+        sheets.write(judged, board)
     write(made.model_dump_json() if json else f"{file}: {made.card.method}, {made.protocol}")
 
 

@@ -1,0 +1,179 @@
+"""Scales, axes and marks of the figures, as SVG that a style sheet colours for light and dark.
+
+Every figure is drawn in units that are pixels at its natural width, and scales with the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markupsafe import Markup
+
+WIDTH = 440
+"""Natural width of a figure: what is legible when a phone shows it at 80 %."""
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_LETTER = 6.6
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Values from `low` to `high` laid out from `start` to `end`, by logarithm if asked."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Where a value lies; one beyond an end lies at that end."""
+        low, high, here = (self._level(v) for v in (self.low, self.high, value))
+        share = (here - low) / (high - low) if high > low else 0.5
+        return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
+
+    def _level(self, value: float) -> float:
+        return math.log10(max(value, 1e-12)) if self.log else value
+
+    @property
+    def ticks(self) -> list[float]:
+        """A handful of round values within the scale."""
+        return _powers(self.low, self.high) if self.log else _rounds(self.low, self.high)
+
+
+def covering(values: Iterable[float], start: float, end: float, *, log: bool = False) -> Scale:
+    """The scale that holds these finite values with some room at both ends."""
+    finite = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    if log:
+        room = max(1.15, (high / low) ** 0.06)
+        return Scale(low / room, high * room, start, end, log=True)
+    room = 0.06 * (high - low) or 0.5
+    return Scale(low - room, high + room, start, end)
+
+
+def _rounds(low: float, high: float) -> list[float]:
+    """Four to six multiples of 1, 2, 2.5 or 5 times a power of ten.
+
+    >>> _rounds(57.0, 101.0)
+    [60.0, 70.0, 80.0, 90.0, 100.0]
+    """
+    raw = (high - low) / 5 or 1.0
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * s for s in _STEPS if power * s >= raw * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """Powers of ten, with 2 and 5 between them where the range is short.
+
+    >>> _powers(700, 90_000)
+    [1000.0, 10000.0]
+    """
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        found = [f * 10.0**e for e in exponents for f in factors if low <= f * 10.0**e <= high]
+        if len(found) >= 2:
+            return found[:: math.ceil(len(found) / 6)]
+    return [low, high]
+
+
+def number(value: float) -> str:
+    """A coordinate, short.
+
+    >>> number(12.04), number(7.0)
+    ('12', '7')
+    """
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def tag(name: str, text: str = "", /, **attributes: object) -> Markup:
+    """One element; text and attributes are escaped, `_` in a name stands for `-`."""
+    shown = Markup("").join(
+        Markup(' {}="{}"').format(
+            key.rstrip("_").replace("_", "-"), number(v) if isinstance(v, float) else v
+        )
+        for key, v in attributes.items()
+        if v is not None
+    )
+    if text == "":
+        return Markup(f"<{name}{shown}/>")
+    return Markup(f"<{name}{shown}>") + text + Markup(f"</{name}>")
+
+
+def figure(height: float, label: str, *parts: Markup, width: float = WIDTH) -> Markup:
+    """The whole drawing; `label` says in words what it shows."""
+    box = f"0 0 {number(width)} {number(height)}"
+    return tag("svg", Markup("").join(parts), viewBox=box, role="img", aria_label=label)
+
+
+def path(points: Sequence[tuple[float, float]], *, closed: bool = False, **how: object) -> Markup:
+    """A line through points, written in small steps of whole units."""
+    xs = [(round(x), round(y)) for x, y in points]
+    steps = [f"{x - p:d} {y - q:d}" for (p, q), (x, y) in pairwise(xs)]
+    line = f"M{xs[0][0]} {xs[0][1]}l{' '.join(steps)}{'z' if closed else ''}"
+    return tag("path", d=line.replace(" -", "-"), **how)
+
+
+def across(scale: Scale, top: float, bottom: float, title: str, say: Say | None = None) -> Markup:
+    """A horizontal axis: grid, tick labels and title below."""
+    said = say or _plain
+    grid = path_of_lines([(scale(v), top, scale(v), bottom) for v in scale.ticks])
+    labels = [
+        tag("text", said(v), x=scale(v), y=bottom + 16, text_anchor="middle") for v in scale.ticks
+    ]
+    middle = (scale.start + scale.end) / 2
+    name = tag("text", title, class_="axis", x=middle, y=bottom + 35, text_anchor="middle")
+    return Markup("").join((grid, *labels, name))
+
+
+def upright(scale: Scale, left: float, right: float, title: str, say: Say | None = None) -> Markup:
+    """A vertical axis: grid, tick labels at the left, and the title above them."""
+    said = say or _plain
+    grid = path_of_lines([(left, scale(v), right, scale(v)) for v in scale.ticks])
+    labels = [
+        tag("text", said(v), x=left - 6, y=scale(v) + 4, text_anchor="end") for v in scale.ticks
+    ]
+    name = tag("text", title, class_="axis", x=0, y=12)
+    return Markup("").join((grid, *labels, name))
+
+
+def path_of_lines(lines: Iterable[tuple[float, float, float, float]]) -> Markup:
+    """Grid lines, as one element."""
+    drawn = "".join(
+        f"M{number(a)} {number(b)}L{number(c)} {number(d)}".replace(" -", "-")
+        for a, b, c, d in lines
+    )
+    return tag("path", class_="grid", d=drawn)
+
+
+def mark(kind: int, x: float, y: float, size: float = 4.5, **how: object) -> Markup:
+    """A mark of one of six shapes, so that colour is never all that tells two apart."""
+    if kind % 6 == 0:
+        return tag("circle", cx=x, cy=y, r=size, **how)
+    shapes = (
+        ((-1, -1), (1, -1), (1, 1), (-1, 1)),
+        ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
+        ((0, -1.2), (1.2, 1), (-1.2, 1)),
+        ((0, 1.2), (1.2, -1), (-1.2, -1)),
+        ((-1.4, -0.5), (1.4, -0.5), (1.4, 0.5), (-1.4, 0.5)),
+    )
+    corners = shapes[kind % 6 - 1]
+    points = " ".join(f"{number(x + a * size)},{number(y + b * size)}" for a, b in corners)
+    return tag("polygon", points=points, **how)
+
+
+def short(name: str, room: float) -> str:
+    """As much of a name as about so many units hold."""
+    letters = max(2, int(room / _LETTER))
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
+
+
+Say = Callable[[float], str]
