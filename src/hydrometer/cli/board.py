@@ -115,6 +115,10 @@ def verify(
     subject: Annotated[
         Path | None, typer.Option("--set", help="The set, where it is not at the entry's place.")
     ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this arm, such as subject (repeatable): quicker, and says less."),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -134,7 +138,7 @@ def verify(
     entry = entries.read(path)
     lab = Lab(sources.load(source), default_device())
     with watching(quiet, verbose) as observer:
-        found = verification.verify(entry, lab, observer, subject)
+        found = verification.verify(entry, lab, observer, subject, arm or ())
     write(verification_json(found) if json else verification_text(found))
     if not found.reproduces:
         raise typer.Exit(DIFFERS)

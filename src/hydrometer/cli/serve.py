@@ -29,6 +29,7 @@ class Handler(SimpleHTTPRequestHandler):
     def list_directory(self, path: str | PathLike[str]) -> BytesIO | None:
         """List nothing."""
         self.send_error(404)
+        return None
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

@@ -12,6 +12,9 @@ from hydrometer.report.figures import Figure, Key
 from hydrometer.report.svg import Scale, tag
 from hydrometer.types import Estimate
 
+_NAMED = 6
+"""Points of a front that still find room for their names."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -50,6 +53,7 @@ def frontier(points: Sequence[Point], levels: Sequence[Level], title: str, say: 
         *(_level(level, x, y) for level in levels),
         *([svg.path(_stairs(corners, right), class_="own front")] if corners else []),
         *(_point(p, x, y, i in front) for i, p in enumerate(points)),
+        *(_name(points[i], x, y) for i in front if len(front) <= _NAMED),
     ]
     best = ", ".join(
         f"{points[i].name} {text.percent(points[i].found.value)} % at {say(points[i].cost)}"
@@ -101,6 +105,19 @@ def _level(level: Level, x: Scale, y: Scale) -> Markup:
     return tag("g", tag("title", name) + line)
 
 
+def _name(point: Point, x: Scale, y: Scale) -> Markup:
+    """The method's bare name beside its point, on the side where there is room."""
+    across = x(point.cost)
+    left = across > (x.start + x.end) / 2
+    return tag(
+        "text",
+        point.name.partition("(")[0].partition(",")[0],
+        x=across - 8 if left else across + 8,
+        y=y(100 * point.found.value) - 7,
+        text_anchor="end" if left else "start",
+    )
+
+
 def _point(point: Point, x: Scale, y: Scale, front: bool) -> Markup:
     said = f"{point.name}: {text.interval(point.found, '%')}, n = {point.found.n}"
     across, low, high = (
@@ -112,12 +129,15 @@ def _point(point: Point, x: Scale, y: Scale, front: bool) -> Markup:
     return tag("g", tag("title", said) + bar + dot, class_="own", data_row=point.row)
 
 
-def strip(found: Estimate, levels: Iterable[tuple[str, float]]) -> Markup:
-    """An interval from 0 to 100 % in a table's cell, with ticks for levels to compare with."""
-    ticks = "".join(f'<path class="{name}" d="M{svg.number(100 * v)} 2V14"/>' for name, v in levels)
-    low, high, here = (svg.number(100 * v) for v in (found.low, found.high, found.value))
+def strip(found: Estimate, levels: Iterable[tuple[str, float]], low: float) -> Markup:
+    """An interval from `low` to 1 in a table's cell, with ticks for levels to compare with."""
+    scale = Scale(low, 1.0, 0, 100)
+    ticks = "".join(
+        f'<path class="{name}" d="M{svg.number(scale(v))} 2V14"/>' for name, v in levels
+    )
+    left, right, here = (svg.number(scale(v)) for v in (found.low, found.high, found.value))
     dot = f'<circle class="own" cx="{here}" cy="8" r="3"/>'
     return Markup(
         '<svg class="strip" viewBox="-3 0 106 16" aria-hidden="true"><path class="grid" d="M0 8H100"/>'
-        f'{ticks}<path class="own bar" d="M{low} 8H{high}"/>{dot}</svg>'
+        f'{ticks}<path class="own bar" d="M{left} 8H{right}"/>{dot}</svg>'
     )

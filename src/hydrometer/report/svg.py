@@ -12,8 +12,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-WIDTH = 440
-"""Natural width of a figure: what is legible when a phone shows it at 80 %."""
+WIDTH = 400
+"""Natural width of a figure: what stays legible when a phone shows it somewhat smaller."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _LETTER = 6.6
 

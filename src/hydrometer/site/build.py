@@ -109,6 +109,7 @@ def _index(made: Templates, found: list[Row], title: str, command: str) -> str:
     script = asset("hydrometer.site", "site.js")
     verdicts = [row.entry.verdict for row in found]
     choices = _choices(found)
+    least, strips = table.strips(found)
     return made.get_template("index.html.j2").render(
         title=title,
         command=command,
@@ -116,6 +117,8 @@ def _index(made: Templates, found: list[Row], title: str, command: str) -> str:
         tests=list(dict.fromkeys(row.test for row in found)),
         metrics=table.metrics_of(found),
         choices=choices,
+        strips=strips,
+        least=text.percent(least, 0),
         picked=[
             [c.values.index(v) for c, v in zip(choices, _values(r), strict=True)] for r in found
         ],

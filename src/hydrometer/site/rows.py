@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -37,7 +38,6 @@ class Row:
     reached: Estimate
     seconds: float | None
     """Of making the set and training one student on it; None where the entry does not know."""
-    strip: Markup
 
     @property
     def entry(self) -> Entry:
@@ -84,22 +84,32 @@ def baseline(entry: Entry, name: str) -> ArmResult | None:
     return named.get(f"{name}{suffix}", named.get(name))
 
 
+def strips(found: Sequence[Row]) -> tuple[float, list[Markup]]:
+    """Where their common scale begins, a multiple of a tenth, and the strip of every row."""
+    levels = [
+        [(name, level) for name in ("random", "full") if (level := row.level(name)) is not None]
+        for row in found
+    ]
+    least = min(
+        v
+        for row, of in zip(found, levels, strict=True)
+        for v in (row.reached.low, *(x for _, x in of))
+    )
+    low = min(0.9, math.floor(10 * max(0.0, least)) / 10)
+    return low, [
+        frontier.strip(row.reached, of, low) for row, of in zip(found, levels, strict=True)
+    ]
+
+
 def _row(place: Place, test: str, among: int) -> Row:
     entry = place.entry
-    reached = entry.estimates[f"accuracy:{entry.subject.name}"]
-    levels = [
-        (name, fmean(arm.accuracy))
-        for name in ("random", "full")
-        if (arm := baseline(entry, name)) is not None
-    ]
     return Row(
         place=place,
         test=test,
         among=among,
         regime=regime(entry),
-        reached=reached,
+        reached=entry.estimates[f"accuracy:{entry.subject.name}"],
         seconds=_seconds(entry),
-        strip=frontier.strip(reached, levels),
     )
 
 
