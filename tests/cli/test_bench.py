@@ -105,6 +105,11 @@ def test_unknown_names_are_one_sentence(refused, plan):
     ("words", "said"),
     [
         (("report", "--store", "none.sqlite"), "no store at none.sqlite"),
+        (("report", "none.sqlite"), "no store at none.sqlite"),
+        (("report", ".", "--csv", "r.csv"), "is a board"),
+        (("report", ".", "--out", "r.html"), "is a board"),
+        (("report", "."), "no results to report"),
+        (("serve", "nowhere"), "no report in nowhere"),
         (("board", "show"), "no board at board"),
         (("board", "verify", "none.json", "-s", "digits"), "cannot read entry none.json"),
         (("bench", "status", "none.toml"), "cannot read plan none.toml"),

@@ -11,8 +11,8 @@ CONTRAST = """element => {
   let behind = element;
   while (behind && (c => c[3] === 0)(read(getComputedStyle(behind).backgroundColor)))
     behind = behind.parentElement;
-  const two = [getComputedStyle(element).color, getComputedStyle(behind ?? document.body).backgroundColor]
-    .map(c => light(read(c))).sort((a, b) => b - a);
+  const [ink, paper] = [getComputedStyle(element), getComputedStyle(behind ?? document.body)];
+  const two = [ink.color, paper.backgroundColor].map(c => light(read(c))).sort((a, b) => b - a);
   return (two[0] + 0.05) / (two[1] + 0.05);
 }"""
 

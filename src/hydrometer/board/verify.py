@@ -91,7 +91,8 @@ def verify(
     data = _set_of(entry, subject, lab.source)
     # A store in memory: what is on disk must not answer for the students.
     with Store(":memory:") as store:
-        planned = _restricted(verdict.plan(data, protocols.load(entry.protocol), lab), part, lab)
+        planned = verdict.plan(data, protocols.load(entry.protocol), lab)
+        planned = _restricted(planned, arms, lab) if arms else planned
         if planned.teacher is not None:
             verdict.teacher_for(planned.protocol, lab, observer)
         runs = execute(planned.jobs, lab, store, observer)
@@ -131,9 +132,8 @@ def _only(entry: Entry, names: Sequence[str]) -> Entry:
     return entry.model_copy(update={"arms": arms, "runs": runs})
 
 
-def _restricted(planned: verdict.Plan, part: Entry, lab: Lab) -> verdict.Plan:
-    """A plan without the arms that are not verified."""
-    names = {arm.name for arm in part.arms}
+def _restricted(planned: verdict.Plan, names: Sequence[str], lab: Lab) -> verdict.Plan:
+    """A plan without the arms that are not asked for."""
     arms = tuple(arm for arm in planned.arms if arm.name in names)
     jobs = tuple(job for arm in arms for job in verdict.jobs_of(arm, lab.source))
     return dataclasses.replace(planned, arms=arms, jobs=jobs)
