@@ -1,9 +1,9 @@
 import dataclasses
-from html import escape
 
 import numpy as np
 import pytest
 import torch
+from markupsafe import escape
 
 import tiny
 from hydrometer import digest, protocols, verdict

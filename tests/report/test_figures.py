@@ -19,7 +19,7 @@ def of_class(figure, name):
 
 def test_every_seed_is_a_faint_mark_and_every_interval_a_bar(make_verdict):
     figure = figures.accuracies([make_verdict()], "words")
-    assert len(of_class(figure, "faint")) == 5 + 5 + 3
+    assert [e.get("d").count("M") for e in of_class(figure, "faint")] == [5, 5, 3]
     assert len(of_class(figure, "bar")) == 3
     assert drawn(figure).get("aria-label") == "words"
 
@@ -27,12 +27,12 @@ def test_every_seed_is_a_faint_mark_and_every_interval_a_bar(make_verdict):
 def test_marks_lie_where_their_values_are(make_verdict):
     verdict = make_verdict()
     figure = figures.accuracies([verdict], "")
-    own = [e for e in of_class(figure, "own") if e.tag == "circle" and e.get("r") == "5"]
+    (*_, own) = [e for e in of_class(figure, "own") if "a5 5" in e.get("d")]
     (bar,) = [e for e in of_class(figure, "bar") if "own" in e.get("class")]
     low, _, high = map(float, re.findall(r"[\d.]+", bar.get("d")))
     reached = verdict.estimates["accuracy:subject"]
     share = (reached.value - reached.low) / (reached.high - reached.low)
-    assert float(own[0].get("cx")) == pytest.approx(low + share * (high - low), abs=0.2)
+    assert float(own.get("d")[1:].split()[0]) == pytest.approx(low + share * (high - low), abs=0.2)
 
 
 def test_arms_differ_in_more_than_colour(make_verdict):
@@ -62,6 +62,12 @@ def test_losses_are_those_of_the_chosen_rate(make_verdict, make_run):
     assert (len(of_class(figure, "line")), len(of_class(figure, "band"))) == (1, 1)
 
 
+@pytest.mark.parametrize("kind", range(7))
+def test_marks_are_around_their_places(kind):
+    drawn = ElementTree.fromstring(svg.marks(kind, [(10, 20), (30, 40)], 4))
+    assert re.findall(r"M([\d.]+ [\d.]+)m", drawn.get("d")) == ["10 20", "30 40"]
+
+
 def test_a_diverged_loss_is_left_out(make_verdict, make_run):
     runs = {"subject-0": make_run(), "subject-1": make_run("subject-1", seed=1, losses=(9.0, nan))}
     figure = figures.losses(make_verdict(), runs)
@@ -82,9 +88,10 @@ def test_classes_are_shown_with_the_range_of_the_seeds(make_verdict, make_run):
     figure = figures.per_class(make_verdict(), {run.key: run for run in runs})
     assert "lowest cat, 60.0 %" in drawn(figure).get("aria-label")
     assert "2 seeds" in figure.caption
-    low, _, high = map(float, re.findall(r"[\d.]+", of_class(figure, "bar")[0].get("d")))
-    scale = svg.Scale(0, 100, 0, svg.WIDTH)
-    assert high - low == pytest.approx(0.2 * (svg.WIDTH - 14 - (14 + 6.6 * 3)), abs=0.2), scale
+    cat, dog = of_class(figure, "bar")[0].get("d")[1:].split("M")
+    low, _, high = map(float, re.findall(r"[\d.]+", cat))
+    assert high - low == pytest.approx(0.2 * (svg.WIDTH - 14 - (14 + 6.6 * 3)), abs=0.2)
+    assert len(set(re.findall(r"[\d.]+", dog))) == 2
 
 
 def test_of_many_classes_the_worst_are_shown(make_verdict, make_set, make_run):

@@ -21,9 +21,10 @@ class Trained:
 
     arm: str
     rate: str
-    accuracies: tuple[tuple[str, str], ...]
+    accuracies: tuple[str, ...]
     diverged: int
     recipe: str | None
+    recipe_digest: str
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,10 @@ def _trained(arm: ArmResult, runs: Mapping[str, Run]) -> Trained:
     return Trained(
         arm=text.arm(arm.name),
         rate=f"{arm.lr:g}",
-        accuracies=tuple(
-            (str(seed), text.percent(accuracy, 2))
-            for seed, accuracy in zip(arm.seeds, arm.accuracy, strict=True)
-        ),
+        accuracies=tuple(text.percent(accuracy, 2) for accuracy in arm.accuracy),
         diverged=arm.diverged,
         recipe=mine[0].recipe if mine else None,
+        recipe_digest=arm.recipe_digest,
     )
 
 

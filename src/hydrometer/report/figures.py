@@ -66,11 +66,12 @@ def accuracies(verdicts: Sequence[Verdict], label: str) -> Figure:
 def _arm(verdict: Verdict, arm: ArmResult, kind: int, scale: Scale, y: float) -> Markup:
     """One arm's seeds, faintly, then its mean with the interval."""
     side = _side(arm.name)
-    seeds = [svg.mark(kind, scale(100 * a), y, 3, class_=f"{side} faint") for a in arm.accuracy]
+    seeds = svg.marks(kind, [(scale(100 * a), y) for a in arm.accuracy], 3, class_=f"{side} faint")
     estimate = verdict.estimates.get(f"accuracy:{arm.name}")
-    mean = [] if estimate is None else [_interval(estimate, scale, y, side),
-        svg.mark(kind, scale(100 * estimate.value), y, 5, class_=side)]  # fmt: skip
-    return Markup("").join(seeds + mean)
+    if estimate is None:
+        return seeds
+    mean = svg.marks(kind, [(scale(100 * estimate.value), y)], 5, class_=side)
+    return seeds + _interval(estimate, scale, y, side) + mean
 
 
 def _interval(found: Estimate, scale: Scale, y: float, side: str) -> Markup:
@@ -83,7 +84,8 @@ def _interval(found: Estimate, scale: Scale, y: float, side: str) -> Markup:
 def losses(verdict: Verdict, runs: Mapping[str, Run]) -> Figure | None:
     """Training loss of each arm's chosen students over the run, or None without such runs.
 
-    A line for the mean of the seeds, a band for their range; arms told apart by colour and dash.
+    A line for the mean of the seeds, for the set's own also a band for their range; arms are told
+    apart by colour and dash.
     """
     curves = [
         (arm.name, curve)
@@ -109,7 +111,7 @@ def losses(verdict: Verdict, runs: Mapping[str, Run]) -> Figure | None:
     )
     caption = (
         "Training loss at the chosen rate, averaged over equal stretches of the run: "
-        "the mean of the seeds, and their range."
+        "the mean of the seeds, and for this set their range."
     )
     return Figure(svg.figure(height + 42, label, *drawn), _legend(names, _STROKES), caption)
 
@@ -129,7 +131,7 @@ def _band(curve: NDArray[np.float64], x: Scale, y: Scale, side: str, position: i
     upper = [(p, y(v)) for p, v in zip(places, curve.max(axis=1), strict=True)]
     lower = [(p, y(v)) for p, v in zip(places, curve.min(axis=1), strict=True)]
     line = svg.path(mean, class_=f"{side} line", stroke_dasharray=_DASHES[position % len(_DASHES)])
-    if curve.shape[1] == 1:
+    if side != "own" or curve.shape[1] == 1:
         return line
     return svg.path(upper + lower[::-1], closed=True, class_=f"{side} band") + line
 
@@ -161,12 +163,14 @@ def per_class(verdict: Verdict, runs: Mapping[str, Run]) -> Figure | None:
     scale = Scale(0, 100, room, svg.WIDTH - 14)
     bottom = 6.0 + 19 * len(shown)
     drawn = [svg.across(scale, 2, bottom, "test accuracy, %")]
-    for row, i in enumerate(shown):
-        name, y = svg.short(verdict.card.classes[i], room - 8), 14.0 + 19 * row
-        drawn.append(tag("text", name, x=room - 8, y=y + 4, text_anchor="end"))
-        drawn += [
-            _class(arms[n][:, i], list(arms).index(n), _side(n), scale, y) for n in [*arms][::-1]
-        ]
+    heights = [14.0 + 19 * row for row in range(len(shown))]
+    names = [svg.short(verdict.card.classes[i], room - 8) for i in shown]
+    labels = [
+        tag("text", name, x=room - 8, y=y + 4) for name, y in zip(names, heights, strict=True)
+    ]
+    drawn.append(tag("g", Markup("").join(labels), class_="end"))
+    for kind, (arm, rates) in reversed([*enumerate(arms.items())]):
+        drawn.append(_classes(rates[:, list(shown)], kind, _side(arm), scale, heights))
     n = len(arms[own])
     least = (
         "" if len(means) <= _CLASSES else f"The {_CLASSES} of {len(means):,} classes known least. "
@@ -180,12 +184,20 @@ def per_class(verdict: Verdict, runs: Mapping[str, Run]) -> Figure | None:
     )
 
 
-def _class(rates: NDArray[np.float64], kind: int, side: str, scale: Scale, y: float) -> Markup:
-    here = svg.mark(kind, scale(100 * float(rates.mean())), y, 4, class_=side)
+def _classes(
+    rates: NDArray[np.float64], kind: int, side: str, scale: Scale, heights: Sequence[float]
+) -> Markup:
+    """One arm's mark for each class (seeds, classes), and for the set itself the range behind it."""
+    means = zip(rates.mean(axis=0), heights, strict=True)
+    marks = svg.marks(kind, [(scale(100 * float(v)), y) for v, y in means], 4, class_=side)
     if side != "own":
-        return here
-    low, high = (svg.number(scale(100 * float(end))) for end in (rates.min(), rates.max()))
-    return tag("path", class_="own bar", d=f"M{low} {svg.number(y)}H{high}") + here
+        return marks
+    ends = zip(rates.min(axis=0), rates.max(axis=0), heights, strict=True)
+    bars = "".join(
+        f"M{svg.number(scale(100 * float(low)))} {svg.number(y)}H{svg.number(scale(100 * float(high)))}"
+        for low, high, y in ends
+    )
+    return tag("path", class_="own bar", d=bars) + marks
 
 
 def _rates(runs: Sequence[Run]) -> NDArray[np.float64] | None:

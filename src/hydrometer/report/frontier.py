@@ -114,7 +114,7 @@ def _name(point: Point, x: Scale, y: Scale) -> Markup:
         point.name.partition("(")[0].partition(",")[0],
         x=across - 8 if left else across + 8,
         y=y(100 * point.found.value) - 7,
-        text_anchor="end" if left else "start",
+        class_="halo end" if left else "halo",
     )
 
 

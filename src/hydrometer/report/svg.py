@@ -16,6 +16,15 @@ WIDTH = 400
 """Natural width of a figure: what stays legible when a phone shows it somewhat smaller."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _LETTER = 6.6
+_SHAPES = (
+    "m-{0} 0a{0} {0} 0 1 0 {1} 0a{0} {0} 0 1 0-{1} 0",
+    "m-{0}-{0}h{1}v{1}h-{1}z",
+    "m0-{2}l{2} {2}-{2} {2}-{2}-{2}z",
+    "m0-{2}l{2} {3}h-{3}z",
+    "m0 {2}l{2}-{3}h-{3}z",
+    "m-{2}-{4}h{3}v{0}h-{3}z",
+)
+"""Circle, square, diamond, triangles and bar around a place; {0} is the size."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Scale:
 def covering(values: Iterable[float], start: float, end: float, *, log: bool = False) -> Scale:
     """The scale that holds these finite values with some room at both ends."""
     finite = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
-    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    low, high = (min(finite), max(finite)) if finite else (1.0, 10.0)
     if log:
         room = max(1.15, (high / low) ** 0.06)
         return Scale(low / room, high * room, start, end, log=True)
@@ -70,15 +79,15 @@ def _rounds(low: float, high: float) -> list[float]:
 def _powers(low: float, high: float) -> list[float]:
     """Powers of ten, with 2 and 5 between them where the range is short.
 
-    >>> _powers(700, 90_000)
-    [1000.0, 10000.0]
+    >>> _powers(700, 9_000)
+    [1000.0, 2000.0, 5000.0]
     """
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
         found = [f * 10.0**e for e in exponents for f in factors if low <= f * 10.0**e <= high]
-        if len(found) >= 2:
+        if len(found) >= 3:
             return found[:: math.ceil(len(found) / 6)]
-    return [low, high]
+    return found or [low, high]
 
 
 def number(value: float) -> str:
@@ -122,48 +131,35 @@ def across(scale: Scale, top: float, bottom: float, title: str, say: Say | None 
     """A horizontal axis: grid, tick labels and title below."""
     said = say or _plain
     grid = path_of_lines([(scale(v), top, scale(v), bottom) for v in scale.ticks])
-    labels = [
-        tag("text", said(v), x=scale(v), y=bottom + 16, text_anchor="middle") for v in scale.ticks
-    ]
+    labels = [tag("text", said(v), x=scale(v), y=bottom + 16) for v in scale.ticks]
     middle = (scale.start + scale.end) / 2
-    name = tag("text", title, class_="axis", x=middle, y=bottom + 35, text_anchor="middle")
-    return Markup("").join((grid, *labels, name))
+    name = tag("text", title, x=middle, y=bottom + 35)
+    return grid + tag("g", Markup("").join((*labels, name)), class_="mid")
 
 
 def upright(scale: Scale, left: float, right: float, title: str, say: Say | None = None) -> Markup:
     """A vertical axis: grid, tick labels at the left, and the title above them."""
     said = say or _plain
     grid = path_of_lines([(left, scale(v), right, scale(v)) for v in scale.ticks])
-    labels = [
-        tag("text", said(v), x=left - 6, y=scale(v) + 4, text_anchor="end") for v in scale.ticks
-    ]
-    name = tag("text", title, class_="axis", x=0, y=12)
-    return Markup("").join((grid, *labels, name))
+    labels = [tag("text", said(v), x=left - 6, y=scale(v) + 4) for v in scale.ticks]
+    name = tag("text", title, x=0, y=12)
+    return grid + tag("g", Markup("").join(labels), class_="end") + name
 
 
 def path_of_lines(lines: Iterable[tuple[float, float, float, float]]) -> Markup:
-    """Grid lines, as one element."""
+    """Grid lines, upright or level, as one element."""
     drawn = "".join(
-        f"M{number(a)} {number(b)}L{number(c)} {number(d)}".replace(" -", "-")
+        f"M{number(a)} {number(b)}" + (f"V{number(d)}" if a == c else f"H{number(c)}")
         for a, b, c, d in lines
     )
     return tag("path", class_="grid", d=drawn)
 
 
-def mark(kind: int, x: float, y: float, size: float = 4.5, **how: object) -> Markup:
-    """A mark of one of six shapes, so that colour is never all that tells two apart."""
-    if kind % 6 == 0:
-        return tag("circle", cx=x, cy=y, r=size, **how)
-    shapes = (
-        ((-1, -1), (1, -1), (1, 1), (-1, 1)),
-        ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
-        ((0, -1.2), (1.2, 1), (-1.2, 1)),
-        ((0, 1.2), (1.2, -1), (-1.2, -1)),
-        ((-1.4, -0.5), (1.4, -0.5), (1.4, 0.5), (-1.4, 0.5)),
-    )
-    corners = shapes[kind % 6 - 1]
-    points = " ".join(f"{number(x + a * size)},{number(y + b * size)}" for a, b in corners)
-    return tag("polygon", points=points, **how)
+def marks(kind: int, places: Iterable[tuple[float, float]], size: float, **how: object) -> Markup:
+    """Marks of one of six shapes as one element: colour is never all that tells two apart."""
+    shape = _SHAPES[kind % len(_SHAPES)].format(*(number(size * f) for f in (1, 2, 1.3, 2.6, 0.5)))
+    steps = "".join(f"M{number(x)} {number(y)}{shape}" for x, y in places)
+    return tag("path", d=steps, **how)
 
 
 def short(name: str, room: float) -> str:

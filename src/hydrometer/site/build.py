@@ -21,7 +21,7 @@ from hydrometer.attribute.attribution import Attribution
 from hydrometer.board import commands
 from hydrometer.board.entry import Entry
 from hydrometer.report import exhibits, explain, text
-from hydrometer.report.templates import asset, templates
+from hydrometer.report.templates import asset, file_of, templates
 from hydrometer.site import rows as table
 from hydrometer.site.charts import Chart, charts
 from hydrometer.site.rows import Row
@@ -29,6 +29,8 @@ from hydrometer.types import CompressedSet, HydrometerError, Verdict
 
 MARK = 'name="generator" content="hydrometer"'
 """What tells a site of ours, which may be replaced, from another folder."""
+_SAID = ("Method", "Budget")
+"""Facts of a card that stand in the heading of its page."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def write(folder: Path, board: Board, *, title: str, command: str) -> None:
 
 def _write_all(folder: Path, board: Board, found: list[Row], title: str, command: str) -> None:
     made = templates("hydrometer.site")
-    for place in (folder, folder / "rows", folder / "sets"):
+    for place in (folder, folder / "rows", folder / "sets", folder / "recipes"):
         place.mkdir()
     styles = f"{asset('hydrometer.report', 'page.css')}\n{asset('hydrometer.site', 'site.css')}\n"
     _save(folder / "site.css", styles)
@@ -100,9 +102,13 @@ def _write_all(folder: Path, board: Board, found: list[Row], title: str, command
     shown = {digest for row in found if (digest := row.entry.set.digest)}
     pictured = {d: png for d in sorted(shown) if (png := board.sheet(d)) is not None}
     for digest, png in pictured.items():
-        (folder / "sets" / f"{_plain(digest)}.png").write_bytes(png)
+        (folder / "sets" / f"{file_of(digest)}.png").write_bytes(png)
     for row in found:
         _save(folder / "rows" / row.file, _page(made, row, board, title, pictured))
+        for arm in row.entry.arms:
+            if arm.recipe_digest in row.entry.recipes:
+                recipe = row.entry.recipes[arm.recipe_digest]
+                _save(folder / "recipes" / f"{file_of(arm.recipe_digest)}.json", recipe)
 
 
 def _index(made: Templates, found: list[Row], title: str, command: str) -> str:
@@ -175,10 +181,9 @@ def _page(
         sentence=text.sentence(verdict),
         readings=text.row(verdict).readings,
         facts=_facts(row, verdict, compressed),
-        sheet=f"{_plain(entry.set.digest)}.png" if entry.set.digest in pictured else None,
+        sheet=f"{file_of(entry.set.digest)}.png" if entry.set.digest in pictured else None,
         alt=exhibits.alt(entry.card.classes),
         judged=exhibits.judged(verdict, entry.full_runs),
-        settings=explain.protocol(entry.protocol),
         attributed=[
             attributions.told(found)
             for found in board.attributions
@@ -203,17 +208,13 @@ def _facts(
         more.append(("Steps of all students", f"{entry.steps:,}"))
     if entry.teacher_bytes:
         more.append(("Teacher at training time", text.bytes(entry.teacher_bytes)))
-    return (*exhibits.facts(verdict, compressed), *more)
+    card = [fact for fact in exhibits.facts(verdict, compressed) if fact[0] not in _SAID]
+    return (*card, *more)
 
 
 def _levels(found: Sequence[Row]) -> str:
     levels = sorted({row.reached.level for row in found})
     return " and ".join(f"{100 * level:g} %" for level in levels)
-
-
-def _plain(digest: str) -> str:
-    """A digest as a file name; what is not one of ours is made one."""
-    return digest if digest.isalnum() else hashlib.sha256(digest.encode()).hexdigest()[:20]
 
 
 def _hash(script: Markup) -> str:
