@@ -22,6 +22,7 @@ from hydrometer.cli import (
     import_,
     list_,
     report,
+    serve,
     show,
     trust,
 )
@@ -66,6 +67,7 @@ for module, name in (
     (evaluate, "evaluate"),
     (attribute, "attribute"),
     (report, "report"),
+    (serve, "serve"),
     (list_, "list"),
     (show, "show"),
     (trust, "trust"),

@@ -135,7 +135,7 @@ def row(verdict: Verdict) -> VerdictRow:
         protocol=verdict.protocol,
         budget=budget(verdict.card.budget),
         bytes=bytes(verdict.card.bytes.total),
-        readings=tuple(_reading(n, _heading(n), found[n], unit_of(n)) for n in arms + scores),
+        readings=tuple(_reading(n, heading(n), found[n], unit_of(n)) for n in arms + scores),
     )
 
 
@@ -181,7 +181,7 @@ def _reading(key: str, heading: str, found: Estimate, unit: str) -> Reading:
     return Reading(key, heading, unit, percent(found.value), ends, str(found.n))
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
     """An arm in words, or a metric's title; one that is not installed here keeps its name."""
     kind, colon, of = name.partition(":")
     if colon:
