@@ -54,7 +54,7 @@ def _claimed(cohort: dict[str, Job], lab: Lab, store: Store, observer: Observer)
     """Train what this process can claim of a cohort; false if all of it is someone else's."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
     for key in cohort:
-        _free_if_dead(key, store)
+        free_if_dead(key, store)
     mine = {key: job for key, job in cohort.items() if store.claim(key, owner, LEASE_SECONDS)}
     if not mine:
         return False
@@ -78,7 +78,7 @@ def _claimed(cohort: dict[str, Job], lab: Lab, store: Store, observer: Observer)
     return True
 
 
-def _free_if_dead(key: str, store: Store) -> None:
+def free_if_dead(key: str, store: Store) -> None:
     """Release a claim whose process was on this machine and is no more."""
     owner = store.claimant(key) or ""
     host, _, pid = owner.rpartition(":")
