@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from hydrometer.types import Card, CompressedSet, HydrometerError, Source
 Shrink = Callable[[Tensor, int, int], Tensor]
 _CHUNK = 256
 """Composites made at a time, which bounds the memory of their float copies."""
-_NOTE = "source rows of each composite: "
+_NOTE = "source rows of each image: "
 
 
 def tile(images: Tensor, factor: int, *, filter: str = "nearest") -> Tensor:
@@ -71,8 +72,14 @@ def combined(
     )
 
 
+def with_rows(made: CompressedSet, rows: Tensor) -> CompressedSet:
+    """The set without an index; a note of its card lists the rows (n, f²) behind its images."""
+    card = made.card.model_copy(update={"notes": (*made.card.notes, _NOTE + _listed(rows))})
+    return replace(made, card=card, index=None)
+
+
 def rows_of(card: Card) -> Tensor | None:
-    """The original rows (n, f²) behind the composites of a card, or None where it lists none."""
+    """The original rows (n, f²) behind the images of a card, or None where it lists none."""
     for note in card.notes:
         if note.startswith(_NOTE):
             text = note.removeprefix(_NOTE)
