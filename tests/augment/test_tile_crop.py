@@ -4,6 +4,7 @@ from scipy import stats
 from torch.testing import assert_close
 from torchvision.transforms.v2 import functional as vision
 
+from hydrometer.artifact.composites import tile
 from hydrometer.augment.tile_crop import TileCrop
 from hydrometer.types import HydrometerError
 
@@ -32,7 +33,33 @@ def test_tile_crop_resizes_boxes_inside_the_tile(draws):
     assert ((share > 0.25) & (share < 0.65)).all()
 
 
-def test_tiles_must_divide_the_image():
-    augmentation = TileCrop(3)
-    with pytest.raises(HydrometerError, match="factor=3 does not divide images of 8 x 8"):
-        augmentation(torch.zeros(1, 2, 3, 8, 8), torch.zeros(1, 2, augmentation.draws))
+@pytest.mark.parametrize(("factor", "h", "w"), [(3, 32, 32), (3, 17, 10), (5, 28, 32), (2, 9, 8)])
+def test_tiles_of_any_number_are_those_of_composites(factor, h, w, draws):
+    sources = torch.arange(factor**2, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, h, w)
+    composite = tile(sources.contiguous(), factor).float()
+    views = TileCrop(factor)(composite.expand(1, 2000, 1, h, w), draws(15, 1, 2000, 23)).images[0]
+    shown = views.flatten(1)
+    assert_close(shown, shown[:, :1].expand_as(shown).round(), rtol=0, atol=1e-4)
+    counts = shown[:, 0].round().long().bincount(minlength=factor**2).numpy()
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_a_crop_may_be_the_whole_of_a_larger_tile(draws):
+    boxes = TileCrop(3, scale_min=1.0).boxes(draws(16, 400, 23), 32, 33)
+    assert {*boxes.height.tolist()} == {10, 11}
+    assert {*boxes.width.tolist()} == {11}
+    assert {*(boxes.top + boxes.height).tolist()} == {11, 22, 32}
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"tile": "spiral"}, "known: uniform, cycle"),
+        ({"factor": 0}, "factor=0"),
+        ({"factor": 9}, "factor=9 tiles a side do not fit into 8 x 8"),
+        ({"scale_min": 0.0}, "no range of areas"),
+    ],
+)
+def test_mistakes_are_named(args, said):
+    with pytest.raises(HydrometerError, match=said):
+        TileCrop(**args)(torch.zeros(1, 2, 3, 8, 8), torch.zeros(1, 2, TileCrop.draws))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hydrometer.artifact.container import make
+from hydrometer.augment.geometry import tile_sides
 from hydrometer.types import Card, CompressedSet, HydrometerError, Source
 
 Shrink = Callable[[Tensor, int, int], Tensor]
@@ -101,17 +102,12 @@ def _listed(rows: Tensor) -> str:
 
 def _tiled(images: Tensor, factor: int, shrink: Shrink) -> Tensor:
     cells = images.view(len(images) // factor**2, factor, factor, *images.shape[1:])
-    heights, widths = (_sides(side, factor) for side in images.shape[-2:])
+    heights, widths = (tile_sides(side, factor) for side in images.shape[-2:])
     bands = [
         torch.cat([shrink(cells[:, i, j], tall, wide) for j, wide in enumerate(widths)], dim=-1)
         for i, tall in enumerate(heights)
     ]
     return torch.cat(bands, dim=-2)
-
-
-def _sides(side: int, factor: int) -> list[int]:
-    """Lengths of the tiles along a side, the remainder given to the first."""
-    return [side // factor + (i < side % factor) for i in range(factor)]
 
 
 def _nearest(images: Tensor, h: int, w: int) -> Tensor:

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from hydrometer import digest, seeds, students
-from hydrometer.augment import Augmented, Pipeline
+from hydrometer.augment import Augmented, Pipeline, Turn
+from hydrometer.augment.draws import permutation
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.environment import environment
 from hydrometer.engine.objective import Target
@@ -119,7 +120,7 @@ class Cohort:
         with record_function("data"):
             images = self._gather(rows)
         with record_function("augmentation"):
-            seen: Augmented = self.pipeline(images, draws[:, : rows.shape[1]])
+            seen: Augmented = self.pipeline(images, self._turned(batch, draws[:, : rows.shape[1]]))
         labels = self.labels.gather(1, rows)
         with record_function("labels"):
             soft = self.regime.soft(rows, seen.images)
@@ -131,6 +132,21 @@ class Cohort:
         return seen.images, Target(
             labels, soft, self.labels.gather(1, other), other_soft, seen.share, weight
         )
+
+    def _turned(self, batch: Batch, draws: Tensor) -> Tensor:
+        """The draws, those that go through a cycle set to the value whose turn it is."""
+        for turn in self.pipeline.turns:
+            places = self._order_of(turn, batch.progress.epoch).gather(1, batch.rows)
+            draws = draws.clone()
+            draws[..., turn.draw] = (places + 0.5) / turn.length
+        return draws
+
+    def _order_of(self, turn: Turn, epoch: int) -> Tensor:
+        """Which of `length` values every image of each student gets in an epoch, (k, n) int64."""
+        keys = [seeds.key(seed, f"cycle/{turn.draw}") for seed in self.seeds]
+        cycle, place = divmod(epoch, turn.length)
+        u = seeds.uniform(keys, cycle, 1, self.size * turn.length, self.device)
+        return permutation(u.view(len(keys), self.size, turn.length))[..., place]
 
     def rate(self, at: Progress) -> list[float]:
         """Every student's learning rate at a step."""
