@@ -89,12 +89,12 @@ class Cohort:
             return Solo(models[0], self.recipe, loss, self.device)
         return Stack(models, self.recipe, loss, self.device)
 
-    def batches(self) -> Iterator[Batch]:
-        """All steps of the run, each epoch in an order of its own for each student."""
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """All steps from an epoch on, each epoch in an order of its own for each student."""
         recipe, keys = self.recipe, [seeds.key(seed, "order") for seed in self.seeds]
         parts = cuts(self.size, recipe.batch)
         total = recipe.epochs * len(parts)
-        for epoch in range(recipe.epochs):
+        for epoch in range(first, recipe.epochs):
             order = seeds.uniform(keys, epoch, 1, self.size, self.device)[:, 0].argsort(
                 dim=-1, stable=True
             )
@@ -172,16 +172,21 @@ def train(
     cohort: Cohort,
     on_step: OnStep = lambda steps: None,
     on_epoch: OnEpoch = lambda epoch, program: None,
+    *,
+    program: Program | None = None,
+    first: int = 0,
 ) -> tuple[Program, Tensor]:
     """Train a cohort; returns its students and all losses (steps, k), non-finite where diverged.
+
+    With a `program` as it was before epoch `first`, training goes on from there, with the same draws.
 
     A student that diverges goes on alone in its slot without touching the others; when all of them
     have diverged the run stops. `on_epoch` is called after the last step of every epoch.
     """
-    program = cohort.program()
+    program = program or cohort.program()
     history: list[Tensor] = []
-    steps = cohort.batches()
-    done = 0
+    steps = cohort.batches(first)
+    done = first * len(cuts(cohort.size, cohort.recipe.batch))
     with torch.random.fork_rng(devices=[], enabled=True):
         torch.manual_seed(seeds.key(cohort.seeds[0], "dropout"))
         while chunk := list(itertools.islice(steps, CHUNK)):

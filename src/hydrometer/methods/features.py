@@ -11,6 +11,7 @@ from torch import Tensor
 from hydrometer import digest, students
 from hydrometer.artifact.rows import whole
 from hydrometer.engine.environment import default_device
+from hydrometer.engine.teachers import Teacher
 from hydrometer.execute.lab import Lab
 from hydrometer.types import CompressedSet, HydrometerError, Recipe, Source, Spec, Trial
 
@@ -62,14 +63,23 @@ def observe(source: Source, seed: int = 0) -> Observed:
 def _look(source: Source, trial: Trial, data: CompressedSet) -> Observed:
     teacher = Lab(source, default_device()).teach(trial, data)
     start = time.perf_counter()
-    size = max(16, 2**18 // (source.shape[1] * source.shape[2]))
-    found = [
-        students.features(teacher.model, teacher.lens(part))
-        for part in torch.split(source.train.images, size)
-    ]
-    features = torch.cat([f.flatten(1).cpu() for f, _ in found])
-    seconds = teacher.card.seconds + time.perf_counter() - start
-    return Observed(features, torch.cat([z.cpu() for _, z in found]), seconds)
+    features, logits = look(teacher, source.train.images)
+    return Observed(features, logits, teacher.card.seconds + time.perf_counter() - start)
+
+
+def look(teacher: Teacher, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (n, d) and logits (n, k) of stored images, on the CPU."""
+    size = max(16, 2**18 // (images.shape[-2] * images.shape[-1]))
+    features = logits = torch.empty(0)
+    for start in range(0, max(1, len(images)), size):
+        rows = slice(start, start + size)
+        found, scores = students.features(teacher.model, teacher.lens(images[rows]))
+        if not start:
+            # Filled in place: pieces kept between large activations would pin the memory of these.
+            features = torch.empty(len(images), found.flatten(1).shape[1])
+            logits = torch.empty(len(images), scores.shape[1])
+        features[rows], logits[rows] = found.flatten(1).detach(), scores.detach()
+    return features, logits
 
 
 def embed(source: Source, features: str) -> tuple[Tensor, float]:
