@@ -13,7 +13,7 @@ from hydrometer.testing.sources import bars
 from hydrometer.types import Budget, HydrometerError
 
 SOURCE = bars(size=16)
-QUICK = {"epochs": 2, "iterations": 2, "checks": 0}
+QUICK = {"epochs": 3, "iterations": 2, "checks": 0}
 SPECS = {
     name: registry.get("method", name)
     for name in registry.names("method")
@@ -33,15 +33,17 @@ def made(spec, budget, text="raw", teacher=0):
     return methods.compress(SOURCE, spec, budget, stored_as=how, teacher=teacher, rng=rng)
 
 
-@pytest.mark.parametrize("name", [*SPECS, "dm"])
-@pytest.mark.parametrize("text", ["png", "jpeg(quality=60)"])
+EVERY = [(name, "png") for name in (*SPECS, "dm")]
+SOME = [(name, "jpeg(quality=60)") for name in ("random", "craig", "pca", "rded", "dm")]
+
+
+@pytest.mark.parametrize(("name", "text"), [*EVERY, *SOME])
 def test_the_next_image_would_not_fit_in_the_files(name, text):
     limit = 5000
     found = made(quick(name), Budget(bytes=limit), text)
     assert found.card.bytes.total <= limit < found.card.bytes.total + 1200
-    weigh = png_bytes if text == "png" else lambda images: jpeg_bytes(images, 60)
     if text == "png":
-        assert found.card.bytes.images == weigh(found.images)
+        assert found.card.bytes.images == png_bytes(found.images)
     assert found.card.codec == text
     assert found.card.budget == "bytes=5000"
     counts = found.labels.bincount(minlength=3)
