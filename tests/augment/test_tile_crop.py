@@ -44,11 +44,17 @@ def test_tiles_of_any_number_are_those_of_composites(factor, h, w, draws):
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_a_crop_may_be_the_whole_of_a_larger_tile(draws):
-    boxes = TileCrop(3, scale_min=1.0).boxes(draws(16, 400, 23), 32, 33)
-    assert {*boxes.height.tolist()} == {10, 11}
-    assert {*boxes.width.tolist()} == {11}
-    assert {*(boxes.top + boxes.height).tolist()} == {11, 22, 32}
+def test_crops_reach_the_borders_of_larger_tiles_and_never_cross_them(draws):
+    boxes = TileCrop(3).boxes(draws(16, 4000, 23), 32, 33)
+    for start, length, edges in (
+        (boxes.top, boxes.height, [0, 11, 22, 32]),
+        (boxes.left, boxes.width, [0, 11, 22, 33]),
+    ):
+        borders = torch.tensor(edges)
+        tile = torch.bucketize(start, borders[1:], right=True)
+        assert (start + length <= borders[tile + 1]).all()
+        assert {*(start + length).tolist()} >= {*edges[1:]}
+        assert {*start.tolist()} >= {*edges[:-1]}
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,15 @@ class Table:
         self, path: Path, kind: type[np.generic], shape: tuple[int, int], *, begun: bool = False
     ) -> None:
         self.kind, self.columns = np.dtype(kind), shape[1]
-        known = open_memmap(path, "r+") if begun else open_memmap(path, "w+", kind, shape)
+        known = open_memmap(path, "r") if begun else open_memmap(path, "w+", kind, shape)
         if known.shape != shape or known.dtype != self.kind:
             raise ValueError(f"{path} holds {known.shape} {known.dtype}, not {shape} {self.kind}")
         self.offset: int = known.offset
-        self.file = path.open("r+b")
+        self.path = path
+
+    def open(self) -> None:
+        """Make ready to write and read."""
+        self.file = self.path.open("r+b")
 
     def write(self, row: int, column: int, values: NDArray[Any]) -> None:
         """Put values, in C order, where a row and column start."""
@@ -76,6 +80,8 @@ class Recorder:
         }
 
     def __enter__(self) -> Self:
+        for table in (self.before, *self.tables.values()):
+            table.open()
         return self
 
     def __exit__(self, *_: object) -> None:
