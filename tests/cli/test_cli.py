@@ -111,10 +111,10 @@ def test_a_budget_in_bytes_counts_files_and_a_teacher(succeed):
     out, _ = succeed("show", "set.safetensors")
     assert "(jpeg(quality=50)) + labels" in out
     words = ("compress", "-s", "digits", "-m", "random", "--for", "rethink-soft-quick@1", "--json")
-    out, _ = succeed(*words, "--bytes", "300kB")
+    out, _ = succeed(*words, "--bytes", "640kB")
     spent = json.loads(out)["card"]["bytes"]
-    assert spent["teacher"] > 100_000
-    assert sum(spent.values()) <= 300_000
+    assert spent["teacher"] == 618_024
+    assert 600_000 < sum(spent.values()) <= 640_000
 
 
 def test_mistakes_of_the_codec_are_named(refused):
