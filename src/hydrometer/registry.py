@@ -136,6 +136,8 @@ def unknown(kind: str, name: str, known: list[str]) -> HydrometerError:
 
 
 _SPEC = re.compile(r"([A-Za-z][\w.@-]*)\s*(?:\((.*)\))?", re.DOTALL)
+_COMMA = re.compile(r",(?![^()]*\))")
+"""A comma outside brackets: the next bracket after one inside them closes."""
 
 
 def parse(text: str) -> Spec:
@@ -149,7 +151,7 @@ def parse(text: str) -> Spec:
         raise HydrometerError(f"cannot read {text!r}; write name or name(key=value,...)")
     name, inside = match.group(1), match.group(2) or ""
     args: list[tuple[str, Scalar]] = []
-    for part in filter(None, (p.strip() for p in inside.split(","))):
+    for part in filter(None, (p.strip() for p in _COMMA.split(inside))):
         key, equals, value = part.partition("=")
         if not equals or not key.strip().isidentifier():
             raise HydrometerError(f"cannot read {part!r} in {text!r}; arguments are key=value")

@@ -121,6 +121,8 @@ class Card(Stored):
     seconds: float
     """Wall time of the method, scoring and teacher included."""
     bytes: Bytes
+    codec: str = "raw"
+    """How the images are stored where `bytes` counts them: `raw`, `png`, `jpeg(quality=75)`."""
     student_lr: float | None = None
     """A student learning rate that was learned with the set; never used unless a protocol says so."""
     notes: tuple[str, ...] = ()

@@ -145,7 +145,7 @@ def evaluate(
         notices=tuple(notices(planned, results)),
         steps=sum(run.steps for run in runs.values()),
         seconds=sum(run.seconds for run in runs.values()),
-        teacher_bytes=_teacher_bytes(planned, lab.source),
+        teacher_bytes=teacher_bytes(planned.protocol, lab.source) if planned.teacher else 0,
         environment=environment(lab.device),
     )
     store.add_verdict(verdict)
@@ -205,10 +205,11 @@ def _doubts(subject: CompressedSet, source: Source) -> list[str]:
     return said
 
 
-def _teacher_bytes(planned: Plan, source: Source) -> int:
-    if planned.teacher is None:
+def teacher_bytes(protocol: Protocol, source: Source) -> int:
+    """What the protocol's own teacher takes to store, trained or not; nothing where it has none."""
+    if protocol.settings.teacher is None:
         return 0
-    student = planned.teacher.trial.recipe.student
+    student = full_recipe(protocol.settings, protocol.settings.teacher, source).student
     model = students.create(student, source.shape, len(source.classes), 0)
     return sum(v.numel() * v.element_size() for v in model.state_dict().values())
 

@@ -87,7 +87,8 @@ def show_set(path: Path, json: bool) -> None:
         ("labels", "soft" if loaded.soft is not None else "hard"),
         (
             "bytes",
-            f"{text.bytes(card.bytes.total)} = images {text.bytes(card.bytes.images)} + "
+            f"{text.bytes(card.bytes.total)} = images {text.bytes(card.bytes.images)} "
+            f"({card.codec}) + "
             f"labels {text.bytes(card.bytes.labels)} + teacher {text.bytes(card.bytes.teacher)}",
         ),
         ("as files", as_files(loaded)),

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from hydrometer import digest, seeds, students
-from hydrometer.augment import Augmented, Pipeline
+from hydrometer.augment import Augmented, Pipeline, Turn
+from hydrometer.augment.draws import permutation
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.environment import environment
 from hydrometer.engine.objective import Target
@@ -98,12 +99,12 @@ class Cohort:
             return self.alone(models[0], self.recipe, loss, self.device)
         return Stack(models, self.recipe, loss, self.device)
 
-    def batches(self) -> Iterator[Batch]:
-        """All steps of the run, each epoch in an order of its own for each student."""
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """All steps from an epoch on, each epoch in an order of its own for each student."""
         recipe, keys = self.recipe, [seeds.key(seed, "order") for seed in self.seeds]
         parts = cuts(self.size, recipe.batch)
         total = recipe.epochs * len(parts)
-        for epoch in range(recipe.epochs):
+        for epoch in range(first, recipe.epochs):
             order = seeds.uniform(keys, epoch, 1, self.size, self.device)[:, 0].argsort(
                 dim=-1, stable=True
             )
@@ -129,7 +130,7 @@ class Cohort:
         with record_function("data"):
             images = self._gather(rows)
         with record_function("augmentation"):
-            seen: Augmented = self.pipeline(images, draws[:, : rows.shape[1]])
+            seen: Augmented = self.pipeline(images, self._turned(batch, draws[:, : rows.shape[1]]))
         labels = self.labels.gather(1, rows)
         with record_function("labels"):
             soft = self.regime.soft(rows, seen.images)
@@ -141,6 +142,21 @@ class Cohort:
         return seen.images, Target(
             labels, soft, self.labels.gather(1, other), other_soft, seen.share, weight
         )
+
+    def _turned(self, batch: Batch, draws: Tensor) -> Tensor:
+        """The draws, those that go through a cycle set to the value whose turn it is."""
+        for turn in self.pipeline.turns:
+            places = self._order_of(turn, batch.progress.epoch).gather(1, batch.rows)
+            draws = draws.clone()
+            draws[..., turn.draw] = (places + 0.5) / turn.length
+        return draws
+
+    def _order_of(self, turn: Turn, epoch: int) -> Tensor:
+        """Which of `length` values every image of each student gets in an epoch, (k, n) int64."""
+        keys = [seeds.key(seed, f"cycle/{turn.draw}") for seed in self.seeds]
+        cycle, place = divmod(epoch, turn.length)
+        u = seeds.uniform(keys, cycle, 1, self.size * turn.length, self.device)
+        return permutation(u.view(len(keys), self.size, turn.length))[..., place]
 
     def rate(self, at: Progress) -> list[float]:
         """Every student's learning rate at a step."""
@@ -166,16 +182,21 @@ def train(
     cohort: Cohort,
     on_step: OnStep = lambda steps: None,
     on_epoch: OnEpoch = lambda epoch, program: None,
+    *,
+    program: Program | None = None,
+    first: int = 0,
 ) -> tuple[Program, Tensor]:
     """Train a cohort; returns its students and all losses (steps, k), non-finite where diverged.
+
+    With a `program` as it was before epoch `first`, training goes on from there, with the same draws.
 
     A student that diverges goes on alone in its slot without touching the others; when all of them
     have diverged the run stops. `on_epoch` is called after the last step of every epoch.
     """
-    program = cohort.program()
+    program = program or cohort.program()
     history: list[Tensor] = []
-    steps = cohort.batches()
-    done = 0
+    steps = cohort.batches(first)
+    done = first * len(cuts(cohort.size, cohort.recipe.batch))
     with torch.random.fork_rng(devices=[], enabled=True):
         torch.manual_seed(seeds.key(cohort.seeds[0], "dropout"))
         while chunk := list(itertools.islice(steps, CHUNK)):
