@@ -181,7 +181,7 @@ def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = 
         _teach(planned.teacher, lab, watcher)
     runs = execute(planned.jobs, lab, store, watcher)
     results = {arm.name: result(arm, lab.source, runs) for arm in planned.arms}
-    estimates = {name: metrics.estimate(name, results) for name in planned.protocol.metrics} | {
+    estimates = {name: metrics.estimate(name, results) for name in _metrics(planned, lab)} | {
         f"accuracy:{name}": metrics.estimate("accuracy", {"subject": r})
         for name, r in results.items()
     }
@@ -203,6 +203,13 @@ def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = 
     )
     store.add_verdict(verdict)
     return verdict
+
+
+def _metrics(planned: Plan, lab: Lab) -> list[str]:
+    """The protocol's metrics; a bank that keeps not all labels leaves only what compares no images."""
+    bank = lab.bank(planned.protocol.settings.bank)
+    fair = bank is None or bank.card.complete
+    return [name for name in planned.protocol.metrics if fair or name == "accuracy"]
 
 
 def result(arm: Arm, source: Source, runs: Mapping[str, Run]) -> ArmResult:
@@ -251,11 +258,11 @@ def _of_bank(planned: Plan, lab: Lab) -> list[str]:
     if bank is None:
         return []
     card = bank.card
-    cycled = f", over and over for {card.of_epochs}" if card.epochs < card.of_epochs else ""
+    unlike = "" if card.complete else ", so that no gain over them is scored"
     return [
-        f"the set's labels come from a bank ({card.form}{cycled}, {bank.bytes} bytes); its students "
-        f"share the views of seed {card.seed} and differ in initialisation alone, random images are "
-        "labelled online"
+        f"the set's labels come from a bank ({card.form}, {bank.bytes} bytes); its students share the "
+        f"views of seed {card.seed} and differ in initialisation alone; random images have a teacher "
+        f"for every view{unlike}"
     ]
 
 

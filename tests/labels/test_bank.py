@@ -297,6 +297,8 @@ def test_a_verdict_from_a_bank_has_its_name_labels_and_bytes(tmp_path):
         judged = verdict.evaluate(planned, lab, store)
         online = verdict.evaluate(verdict.plan(data, protocol, lab), lab, store)
     assert judged.bank_bytes == bank.bytes
+    assert "ior" in online.estimates
+    assert "ior" not in judged.estimates
     assert any("over and over for 3" in notice for notice in judged.notices)
     assert not set(judged.arms[0].runs) & set(online.arms[0].runs)
     assert judged.arms[1].runs == online.arms[1].runs

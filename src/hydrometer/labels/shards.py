@@ -81,10 +81,18 @@ class BankCard(Stored):
         return -(-self.views // self.batch)
 
     @property
+    def complete(self) -> bool:
+        """Whether it holds all that an online teacher says, to the rounding of fp16."""
+        return self.top is None and self.epochs == self.of_epochs
+
+    @property
     def form(self) -> str:
         """The form in words."""
         kept = f"top {self.top} of {len(self.classes)} logits" if self.top else "all logits"
-        return f"{kept}, fp16, {self.epochs} of {self.of_epochs} epochs"
+        pruned = f"{self.epochs} epochs over and over for {self.of_epochs}"
+        return (
+            f"{kept}, fp16, {f'{self.epochs} epochs' if self.epochs == self.of_epochs else pruned}"
+        )
 
 
 class Contents(Stored):
