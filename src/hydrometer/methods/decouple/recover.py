@@ -117,7 +117,7 @@ def recovered(
     start = time.perf_counter()
     watched_ones = [_watched(source, teacher, how) for teacher in teachers]
     labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    begun, seconds = _begun(source, budget, counts, how.init, rng)
+    begun = _begun(source, budget, counts, how.init, teachers[0], rng)
     images = begun.clone()
     for rows in _of_classes(counts) if how.by_class else _rounds(counts):
         images[rows] = optimise(begun[rows], labels[rows], watched_ones, how, rng=rng)[0]
@@ -128,7 +128,7 @@ def recovered(
         method=str(Spec(name, tuple(sorted(args.items())))),
         budget=str(budget),
         seed=None,
-        seconds=time.perf_counter() - start + seconds + sum(t.card.seconds for t in teachers),
+        seconds=time.perf_counter() - start + sum(t.card.seconds for t in teachers),
         notes=tuple(_note(teacher) for teacher in teachers),
     )
 
@@ -266,18 +266,22 @@ def _note(teacher: Teacher) -> str:
 
 
 def _begun(
-    source: Source, budget: Budget, counts: Sequence[int], init: str, rng: np.random.Generator
-) -> tuple[Tensor, float]:
-    """Starting images (n, c, h, w) in [0, 1], class by class, and seconds of another method's work."""
+    source: Source,
+    budget: Budget,
+    counts: Sequence[int],
+    init: str,
+    judge: Teacher,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Starting images (n, c, h, w) in [0, 1], class by class; for rded, those the judge finds real."""
     if init == "rded":
-        made = rded(source, budget, rng=rng)
-        return made.images.float() / 255, made.card.seconds
+        return rded(source, budget, teacher=judge.card.digest, rng=rng).images.float() / 255
     if init == "real":
         rows = [draw_class(source, label, count, rng) for label, count in enumerate(counts)]
-        return source.train.images[torch.cat(rows)].float() / 255, 0.0
+        return source.train.images[torch.cat(rows)].float() / 255
     noise = torch.from_numpy(rng.standard_normal((sum(counts), *source.shape), dtype=np.float32))
     mean, std = (torch.tensor(x).view(-1, 1, 1) for x in (source.mean, source.std))
-    return (noise * std + mean).clamp(0, 1), 0.0
+    return (noise * std + mean).clamp(0, 1)
 
 
 def _rounds(counts: Sequence[int]) -> list[Tensor]:
