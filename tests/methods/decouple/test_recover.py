@@ -106,7 +106,7 @@ def test_the_flat_region_follows_the_images_and_its_distance_is_a_divergence():
     now = later.clone().requires_grad_(True)
     found = flat.distance(2 * now, lambda x: 2 * x, lambda x: x)
     p, q = ((2 * x / 4).softmax(-1) for x in (flat.images, later))
-    assert float(found.detach()) == pytest.approx(float((p * (p / q).log()).sum()) / 12)
+    assert float(found.detach()) == pytest.approx(float((p * (p / q).log()).sum()) / 12, rel=1e-4)
     found.backward()
     assert now.grad.abs().sum() > 0
 
