@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[
-        str, typer.Argument(help="A set (.safetensors), or the name of anything `list` lists.")
+        str,
+        typer.Argument(
+            help="A set (.safetensors), a label bank (folder), or a name that `list` lists."
+        ),
     ],
     json: JsonOption = False,
 ) -> None:
@@ -24,6 +27,8 @@ def command(
 
     if name.endswith(".safetensors") or Path(name).is_file():
         return show_set(Path(name), json)
+    if Path(name).is_dir():
+        return show_bank(Path(name), json)
     if "@" in name or "{" in name:
         return show_protocol(name, json)
     kinds = [kind for kind in registry.PACKAGES if name in registry.names(kind)]
@@ -60,6 +65,22 @@ def show_protocol(name: str, json: bool) -> None:
         )
     else:
         write(protocol_story(found))
+
+
+def show_bank(folder: Path, json: bool) -> None:
+    """Print what a label bank holds, what it weighs piece by piece, and whether it is intact."""
+    from hydrometer.cli.console import write
+    from hydrometer.cli.describe import bank_rows
+    from hydrometer.labels.shards import open_bank
+
+    bank = open_bank(folder)
+    bank.verify()
+    if json:
+        write(bank.contents.model_dump_json())
+        return
+    write(f"{folder}: a label bank, {bank.card.form}")
+    for label, value in bank_rows(bank):
+        write(f"  {label:8} {value}")
 
 
 def show_set(path: Path, json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 import uuid
@@ -19,7 +20,7 @@ from hydrometer import digest, seeds, students
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Cohort, Job, hits, train
 from hydrometer.engine.program import Solo
-from hydrometer.types import CompressedSet, HydrometerError, Recipe, Source, Stored, Trial
+from hydrometer.types import CompressedSet, HydrometerError, Labels, Recipe, Source, Stored, Trial
 
 
 class TeacherCard(Stored):
@@ -45,13 +46,24 @@ class Teacher:
     model: nn.Module
     lens: Lens
 
-    def seen_through(self, student: Lens) -> Callable[[Tensor], Tensor]:
-        """The teacher as a function of images in a student's whitening."""
+    def seen_through(self, student: Lens, labels: Labels = "teacher") -> Callable[[Tensor], Tensor]:
+        """The teacher as a function of images in a student's whitening.
+
+        For labels "teacher-batch" its batch norms forget, so that they use the batch's statistics.
+        """
+        model = forgetful(self.model) if labels == "teacher-batch" else self.model
         if student is self.lens:
-            return self.model
-        return lambda images: self.model(
-            self.lens.whitening.whiten(student.whitening.unwhiten(images))
-        )
+            return model
+        return lambda images: model(self.lens.whitening.whiten(student.whitening.unwhiten(images)))
+
+
+def forgetful(model: nn.Module) -> nn.Module:
+    """A copy whose batch norms remember nothing: they normalise by the batch, in any mode."""
+    copied = copy.deepcopy(model)
+    for module in copied.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean = module.running_var = None
+    return copied
 
 
 def folder() -> Path:

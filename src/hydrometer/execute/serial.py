@@ -148,10 +148,16 @@ def train(jobs: list[Job], lab: Lab, observer: Observer, on_step: OnStep) -> Ite
     """Train one cohort; when memory runs out, halve it and go on."""
     recipe = jobs[0].trial.recipe
     lens = lab.lens(recipe.whiten)
-    teachers = lab.teachers(recipe.teacher, lens)
+    teachers = lab.teachers(recipe.teacher, lens, recipe.labels)
     try:
         yield from loop.run(
-            jobs, lab.source, lens, lambda: lab.exams(recipe.whiten), teachers, on_step
+            jobs,
+            lab.source,
+            lens,
+            lambda: lab.exams(recipe.whiten),
+            teachers,
+            on_step,
+            lab.bank(recipe.bank),
         )
         return
     except torch.OutOfMemoryError:

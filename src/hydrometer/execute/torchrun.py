@@ -180,7 +180,7 @@ def _trained(job: Job, lab: Lab, on_step: OnStep) -> Run:
     lens = lab.lens(recipe.whiten)
     known = lab.teachers(recipe.teacher, lens)
     exams = partial(lab.exams, recipe.whiten)
-    (run,) = loop.run([job], lab.source, lens, exams, known, on_step, Shared)
+    (run,) = loop.run([job], lab.source, lens, exams, known, on_step, alone=Shared)
     where = run.environment
     device = f"{where.device}, {dist.get_world_size()} processes"
     return run.model_copy(update={"environment": where.model_copy(update={"device": device})})
