@@ -51,7 +51,7 @@ def job(name, seed=0):
 
 def trained(name, alone):
     """Losses, weights, buffers and logits of a case."""
-    program, losses = loop.train(Cohort([job(name)], SOURCE, LENS, (), alone))
+    program, losses = loop.train(Cohort([job(name)], SOURCE, LENS, (), alone=alone))
     found = {f"state/{k}": v.clone() for k, v in program.model.state_dict().items()}
     return found | {"losses": losses, "logits": program.logits(VAL[torch.arange(len(VAL))])}
 
