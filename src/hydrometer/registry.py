@@ -43,6 +43,8 @@ PACKAGES = {
 }
 _found: dict[str, dict[str, Any]] = {kind: {} for kind in PACKAGES}
 _used: list[Path] = []
+FEW = 12
+"""Names that an error may list in full even where it has a guess."""
 _NUMBERS: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool}
 T = TypeVar("T")
 
@@ -130,8 +132,10 @@ def used() -> tuple[Path, ...]:
 
 def unknown(kind: str, name: str, known: list[str]) -> HydrometerError:
     """The error for a name that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = difflib.get_close_matches(name, known, n=3 if len(known) > FEW else 1)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    if near and len(known) > FEW:
+        return HydrometerError(f"no {kind} named {name!r}; {hint}`hydrometer list` shows all")
     return HydrometerError(f"no {kind} named {name!r}; {hint}known: {', '.join(known)}")
 
 

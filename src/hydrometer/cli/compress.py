@@ -46,7 +46,7 @@ def command(
     """Make a small training set from a source, by one method and within one budget."""
     from hydrometer import methods, protocols, registry, seeds, sources, verdict
     from hydrometer.artifact import container
-    from hydrometer.cli.console import write
+    from hydrometer.cli.console import working, write
     from hydrometer.cli.describe import set_json
     from hydrometer.methods.codec import read
     from hydrometer.methods.select import manifest as manifests
@@ -55,16 +55,17 @@ def command(
 
     budget = Budget(per_class=ipc, fraction=fraction, bytes=text.read_bytes(size) if size else None)
     spec, stored_as, loaded = registry.parse(method), read(codec), sources.load(source)
-    made = methods.compress(
-        loaded,
-        spec,
-        budget,
-        trust=registry.parse(trust) if trust else None,
-        stored_as=stored_as,
-        teacher=verdict.teacher_bytes(protocols.load(teacher_of), loaded) if teacher_of else 0,
-        rng=seeds.numpy_rng(seed, f"method/{spec}"),
-        seed=seed,
-    )
+    with working(f"{spec} on {source}"):
+        made = methods.compress(
+            loaded,
+            spec,
+            budget,
+            trust=registry.parse(trust) if trust else None,
+            stored_as=stored_as,
+            teacher=verdict.teacher_bytes(protocols.load(teacher_of), loaded) if teacher_of else 0,
+            rng=seeds.numpy_rng(seed, f"method/{spec}"),
+            seed=seed,
+        )
     container.save(made, out)
     if manifest is not None:
         manifests.write(manifests.describe(made), manifest)

@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -27,6 +28,15 @@ def write(text: str) -> None:
     """Print a line of the result on standard output."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def working(on: str) -> Iterator[None]:
+    """Show on a terminal that work of unknown length goes on, and for how long; in a log say nothing."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bar:
+        bar.add_task(on, total=None)
+        yield
 
 
 class Lines:
