@@ -112,12 +112,12 @@ def held(plan: Path) -> Held:
 
 
 def driver_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
-    """Kill -9 the one driver at random moments; a plan that got to its end starts over."""
+    """Kill -9 the one driver, every other time while a student trains, else at a random moment."""
     killed = training = ends = 0
     fine = True
     while killed < times:
-        driver = Driver(trouble.plan)
-        if driver.ended(trouble.draw.uniform(0.0, 0.9) * trouble.seconds):
+        driver = in_training(trouble) if killed % 2 else Driver(trouble.plan)
+        if driver.ended(trouble.draw.uniform(0.0, 0.02 if killed % 2 else 0.9) * trouble.seconds):
             fine &= driver.end()[0] == 0 and held(trouble.plan) == trouble.wanted
             ends += 1
             # So that about one driver in five gets to its end, however fast the machine is now.
@@ -133,7 +133,7 @@ def driver_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
 
 
 def worker_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
-    """Kill -9 one of several processes that share a plan and its store, and replace it."""
+    """Kill -9 one of several processes that share a plan, one that trains if any; replace it."""
     killed = training = ends = 0
     fine = True
     while killed < times:
@@ -143,7 +143,8 @@ def worker_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
             time.sleep(trouble.draw.uniform(0.0, 0.5) * trouble.seconds)
             if any(worker.ended(0) for worker in workers):
                 break
-            victim = trouble.draw.randrange(WORKERS)
+            busy = [i for i, worker in enumerate(workers) if trouble.is_training(worker)]
+            victim = trouble.draw.choice(busy or range(WORKERS))
             training += trouble.is_training(workers[victim])
             workers[victim].kill()
             killed += 1
