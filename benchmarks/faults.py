@@ -186,7 +186,7 @@ def in_training(trouble: Trouble) -> Driver:
     """A driver that has just begun to train a student; a plan that is done starts over."""
     while True:
         driver = Driver(trouble.plan)
-        while not driver.ended(0.01):
+        while not driver.ended(0.05):
             if trouble.is_training(driver):
                 return driver
         if driver.end()[0]:
@@ -248,7 +248,6 @@ def newer(trouble: Trouble, times: int) -> tuple[int, bool, str]:
 
 def full_disks(trouble: Trouble, times: int) -> tuple[int, bool, str]:
     """Run on a disk that fills up on the way; then it grows, and the plan must go on."""
-    trouble.ends_well()
     needed = sum(f.stat().st_size for f in trouble.plan.parent.rglob("*") if f.is_file()) // 1024
     fine, met = True, 0
     for _ in range(times):
@@ -301,6 +300,7 @@ FAULTS: dict[str, tuple[Callable[[Trouble, int], tuple[int, bool, str]], int]] =
 
 def report(name: str, trouble: Trouble, kills: int) -> bool:
     fault, times = FAULTS[name]
+    trouble.ends_well()
     try:
         made, fine, more = fault(trouble, times or kills)
     except subprocess.CalledProcessError:
@@ -336,7 +336,6 @@ def main() -> None:
             flush=True,
         )
         trouble = Trouble(Path(rough) / "plan.toml", wanted, seconds, random.Random(asked.seed))
-        trouble.ends_well()
         fine = [report(name, trouble, asked.kills) for name in asked.only]
     sys.exit(not all(fine))
 
