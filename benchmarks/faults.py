@@ -112,12 +112,12 @@ def held(plan: Path) -> Held:
 
 
 def driver_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
-    """Kill -9 the one driver at random moments; a plan that got to its end starts over."""
+    """Kill -9 the one driver, every other time while a student trains, else at a random moment."""
     killed = training = ends = 0
     fine = True
     while killed < times:
-        driver = Driver(trouble.plan)
-        if driver.ended(trouble.draw.uniform(0.0, 0.9) * trouble.seconds):
+        driver = in_training(trouble) if killed % 2 else Driver(trouble.plan)
+        if driver.ended(trouble.draw.uniform(0.0, 0.02 if killed % 2 else 0.9) * trouble.seconds):
             fine &= driver.end()[0] == 0 and held(trouble.plan) == trouble.wanted
             ends += 1
             # So that about one driver in five gets to its end, however fast the machine is now.
@@ -133,7 +133,7 @@ def driver_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
 
 
 def worker_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
-    """Kill -9 one of several processes that share a plan and its store, and replace it."""
+    """Kill -9 one of several processes that share a plan, one that trains if any; replace it."""
     killed = training = ends = 0
     fine = True
     while killed < times:
@@ -143,7 +143,8 @@ def worker_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
             time.sleep(trouble.draw.uniform(0.0, 0.5) * trouble.seconds)
             if any(worker.ended(0) for worker in workers):
                 break
-            victim = trouble.draw.randrange(WORKERS)
+            busy = [i for i, worker in enumerate(workers) if trouble.is_training(worker)]
+            victim = trouble.draw.choice(busy or range(WORKERS))
             training += trouble.is_training(workers[victim])
             workers[victim].kill()
             killed += 1
@@ -185,7 +186,7 @@ def in_training(trouble: Trouble) -> Driver:
     """A driver that has just begun to train a student; a plan that is done starts over."""
     while True:
         driver = Driver(trouble.plan)
-        while not driver.ended(0.01):
+        while not driver.ended(0.05):
             if trouble.is_training(driver):
                 return driver
         if driver.end()[0]:
@@ -247,7 +248,6 @@ def newer(trouble: Trouble, times: int) -> tuple[int, bool, str]:
 
 def full_disks(trouble: Trouble, times: int) -> tuple[int, bool, str]:
     """Run on a disk that fills up on the way; then it grows, and the plan must go on."""
-    trouble.ends_well()
     needed = sum(f.stat().st_size for f in trouble.plan.parent.rglob("*") if f.is_file()) // 1024
     fine, met = True, 0
     for _ in range(times):
@@ -300,6 +300,7 @@ FAULTS: dict[str, tuple[Callable[[Trouble, int], tuple[int, bool, str]], int]] =
 
 def report(name: str, trouble: Trouble, kills: int) -> bool:
     fault, times = FAULTS[name]
+    trouble.ends_well()
     try:
         made, fine, more = fault(trouble, times or kills)
     except subprocess.CalledProcessError:
@@ -335,7 +336,6 @@ def main() -> None:
             flush=True,
         )
         trouble = Trouble(Path(rough) / "plan.toml", wanted, seconds, random.Random(asked.seed))
-        trouble.ends_well()
         fine = [report(name, trouble, asked.kills) for name in asked.only]
     sys.exit(not all(fine))
 
