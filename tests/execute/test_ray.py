@@ -94,6 +94,7 @@ def test_a_second_time_nothing_is_trained(ray, lab, store):
     assert watching.runs == []
 
 
+@pytest.mark.slow
 def test_a_stop_keeps_finished_students_and_frees_the_others(ray, lab, store):
     class Stopping(Watching):
         def finished(self, run):
@@ -122,6 +123,7 @@ def clumsy(shape, classes):
 """
 
 
+@pytest.mark.slow
 def test_what_fails_for_good_is_said_and_the_rest_goes_on(ray, lab, store, tmp_path, monkeypatch):
     """Its students come from a `--use` file, which the workers load as well."""
     (tmp_path / "deadly.py").write_text(DEADLY)
