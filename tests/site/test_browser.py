@@ -57,6 +57,12 @@ def test_ties_are_seen_and_no_rank_crosses_source_protocol_or_budget(board):
     assert board.locator("#rows tr.tied").count() == 2
 
 
+def test_points_are_told_by_their_rows(board):
+    said = board.locator("[data-row] title").all_text_contents()
+    assert len(said) == 2 * 6
+    assert said.count("herding 80.0 [78.0, 82.0] n = 5") == 2
+
+
 def test_a_press_sorts_and_says_so_and_another_turns_it_round(board):
     press(board, "accuracy")
     assert board.methods() == ["herding", "el2n(policy=easy)", "herding", "rded", "dm", "random"]

@@ -160,7 +160,8 @@ def per_class(verdict: Verdict, runs: Mapping[str, Run]) -> Figure | None:
     worst = np.argsort(means, kind="stable")[:_CLASSES]
     shown = range(len(means)) if len(means) <= _CLASSES else worst
     room = min(150.0, 14 + 6.6 * max(len(verdict.card.classes[i]) for i in shown))
-    scale = Scale(0, 100, room, svg.WIDTH - 14)
+    least = min(float(rates.min()) for rates in arms.values())
+    scale = Scale(min(90, math.floor(10 * least) * 10), 100, room, svg.WIDTH - 14)
     bottom = 6.0 + 19 * len(shown)
     drawn = [svg.across(scale, 2, bottom, "test accuracy, %")]
     heights = [14.0 + 19 * row for row in range(len(shown))]
@@ -172,11 +173,11 @@ def per_class(verdict: Verdict, runs: Mapping[str, Run]) -> Figure | None:
     for kind, (arm, rates) in reversed([*enumerate(arms.items())]):
         drawn.append(_classes(rates[:, list(shown)], kind, _side(arm), scale, heights))
     n = len(arms[own])
-    least = (
+    few = (
         "" if len(means) <= _CLASSES else f"The {_CLASSES} of {len(means):,} classes known least. "
     )
     lowest = f"lowest {verdict.card.classes[worst[0]]}, {text.percent(means[worst[0]])} %"
-    caption = f"{least}Mean of {n} seeds; the bar is their range for the set's own students."
+    caption = f"{few}Mean of {n} seeds; the bar is their range for the set's own students."
     return Figure(
         svg.figure(bottom + 42, f"Test accuracy by class; {lowest}", *drawn),
         _legend([*arms], _MARKS),

@@ -18,7 +18,7 @@ _NAMED = 6
 
 @dataclass(frozen=True)
 class Point:
-    """An entry in the plane of cost and accuracy; `row` finds it in the table."""
+    """An entry in the plane of cost and accuracy; `row` is the row of the table that names it."""
 
     name: str
     cost: float
@@ -119,14 +119,13 @@ def _name(point: Point, x: Scale, y: Scale) -> Markup:
 
 
 def _point(point: Point, x: Scale, y: Scale, front: bool) -> Markup:
-    said = f"{point.name}: {text.interval(point.found, '%')}, n = {point.found.n}"
     across, low, high = (
         svg.number(v) for v in (x(point.cost), y(100 * point.found.low), y(100 * point.found.high))
     )
     bar = tag("path", class_="bar", d=f"M{across} {low}V{high}")
     dot = tag("circle", cx=x(point.cost), cy=y(100 * point.found.value), r=4.5 if front else 4.0,
               class_=None if front else "hollow")  # fmt: skip
-    return tag("g", tag("title", said) + bar + dot, class_="own", data_row=point.row)
+    return tag("g", bar + dot, class_="own", data_row=point.row)
 
 
 def strip(found: Estimate, levels: Iterable[tuple[str, float]], low: float) -> Markup:

@@ -17,14 +17,14 @@ WIDTH = 400
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _LETTER = 6.6
 _SHAPES = (
-    "m-{0} 0a{0} {0} 0 1 0 {1} 0a{0} {0} 0 1 0-{1} 0",
-    "m-{0}-{0}h{1}v{1}h-{1}z",
-    "m0-{2}l{2} {2}-{2} {2}-{2}-{2}z",
-    "m0-{2}l{2} {3}h-{3}z",
-    "m0 {2}l{2}-{3}h-{3}z",
-    "m-{2}-{4}h{3}v{0}h-{3}z",
+    ("round", "h0"),
+    ("square", "h0"),
+    ("", "m0-{1}l{1} {1}-{1} {1}-{1}-{1}z"),
+    ("", "m0-{1}l{1} {2}h-{2}z"),
+    ("", "m0 {1}l{1}-{2}h-{2}z"),
+    ("", "m-{1}-{3}h{2}v{0}h-{2}z"),
 )
-"""Circle, square, diamond, triangles and bar around a place; {0} is the size."""
+"""Circle, square, diamond, triangles and bar: caps of lines, or outlines; {0} is the size."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ def path(points: Sequence[tuple[float, float]], *, closed: bool = False, **how: 
 def across(scale: Scale, top: float, bottom: float, title: str, say: Say | None = None) -> Markup:
     """A horizontal axis: grid, tick labels and title below."""
     said = say or _plain
-    grid = path_of_lines([(scale(v), top, scale(v), bottom) for v in scale.ticks])
+    lines = [(scale(v), top, scale(v), bottom) for v in scale.ticks] if bottom > top else []
+    grid = path_of_lines(lines)
     labels = [tag("text", said(v), x=scale(v), y=bottom + 16) for v in scale.ticks]
     middle = (scale.start + scale.end) / 2
     name = tag("text", title, x=middle, y=bottom + 35)
@@ -152,14 +153,22 @@ def path_of_lines(lines: Iterable[tuple[float, float, float, float]]) -> Markup:
         f"M{number(a)} {number(b)}" + (f"V{number(d)}" if a == c else f"H{number(c)}")
         for a, b, c, d in lines
     )
-    return tag("path", class_="grid", d=drawn)
+    return tag("path", class_="grid", d=drawn) if drawn else Markup("")
 
 
 def marks(kind: int, places: Iterable[tuple[float, float]], size: float, **how: object) -> Markup:
-    """Marks of one of six shapes as one element: colour is never all that tells two apart."""
-    shape = _SHAPES[kind % len(_SHAPES)].format(*(number(size * f) for f in (1, 2, 1.3, 2.6, 0.5)))
-    steps = "".join(f"M{number(x)} {number(y)}{shape}" for x, y in places)
-    return tag("path", d=steps, **how)
+    """Marks of one of six shapes as one element: colour is never all that tells two apart.
+
+    Circles and squares are the ends of lines of no length, which is the shortest way to write them.
+    """
+    ends, shape = _SHAPES[kind % len(_SHAPES)]
+    drawn = shape.format(*(number(size * factor) for factor in (1, 1.3, 2.6, 0.5)))
+    steps = "".join(f"M{number(x)} {number(y)}{drawn}" for x, y in places)
+    if not ends:
+        return tag("path", d=steps, **how)
+    side = how.pop("class_", "")
+    cap = {"class_": f"{side} dots", "stroke_width": 2.0 * size, "stroke_linecap": ends}
+    return tag("path", d=steps, **cap, **how)
 
 
 def short(name: str, room: float) -> str:

@@ -38,6 +38,8 @@ class Row:
     reached: Estimate
     seconds: float | None
     """Of making the set and training one student on it; None where the entry does not know."""
+    last: bool
+    """Whether it is the last of those ranked together."""
 
     @property
     def entry(self) -> Entry:
@@ -53,6 +55,16 @@ class Row:
     def rank(self) -> str:
         """The rank, with a sign where it is shared."""
         return f"{self.place.rank}{'=' * self.place.tied}"
+
+    @property
+    def marks(self) -> str:
+        """Classes of the row: what shows its ties, and where its table ends."""
+        found = {
+            "tied": self.place.tied,
+            "odd": self.place.tied and self.place.rank % 2 == 1,
+            "last": self.last,
+        }
+        return " ".join(name for name, holds in found.items() if holds)
 
     def level(self, arm: str) -> float | None:
         """Mean accuracy of a baseline, `random` or `full`, under the regime of the set's own arm."""
@@ -70,7 +82,7 @@ def rows(entries: Sequence[Entry]) -> list[Row]:
         key = (e.source_digest, e.protocol, e.card.budget, e.subject.seeds)
         groups.setdefault(key, []).append(e)
     return [
-        _row(place, table.test, len(members))
+        _row(place, table.test, len(members), place is table.places[-1])
         for members in groups.values()
         for table in [ranking.table(members)]
         for place in table.places
@@ -101,7 +113,7 @@ def strips(found: Sequence[Row]) -> tuple[float, list[Markup]]:
     ]
 
 
-def _row(place: Place, test: str, among: int) -> Row:
+def _row(place: Place, test: str, among: int, last: bool) -> Row:
     entry = place.entry
     return Row(
         place=place,
@@ -110,6 +122,7 @@ def _row(place: Place, test: str, among: int) -> Row:
         regime=regime(entry),
         reached=entry.estimates[f"accuracy:{entry.subject.name}"],
         seconds=_seconds(entry),
+        last=last,
     )
 
 

@@ -13,6 +13,13 @@ const rows = [...body.rows].map((row) => ({
   values: [...row.cells].map((c) => ("v" in c.dataset ? (c.dataset.v === "" ? null : +c.dataset.v) : c.textContent)),
 }));
 const marks = [...document.querySelectorAll("[data-row]")];
+// A point's words are its row's.
+for (const mark of marks) {
+  const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+  const words = body.rows[mark.dataset.row].querySelectorAll("th a, .own span");
+  title.textContent = [...words].map((word) => word.textContent).join(" ");
+  mark.append(title);
+}
 const groups = [...document.querySelectorAll(".group-of")];
 let sorted = { key: "rank", down: false };
 
@@ -36,7 +43,8 @@ function sort(key, down) {
   });
   controls.sort.value = key;
   table.classList.toggle("ranked", key === "rank" && !down);
-  body.append(...rows.sort(order).map((r) => r.row));
+  rows.sort(order);
+  if (rows.some(({ row }, i) => body.rows[i] !== row)) body.append(...rows.map(({ row }) => row));
 }
 
 function filter() {
@@ -71,8 +79,9 @@ function restore() {
   const state = new URLSearchParams(location.hash.slice(1));
   for (const e of [controls.text, ...filters]) e.value = state.get(e.name) ?? "";
   const by = state.get("sort") ?? "rank";
-  sort("rank", false);
-  sort(by.replace(/^-/, ""), by.startsWith("-"));
+  const key = by.replace(/^-/, "");
+  const known = heads.some((head) => head.dataset.key === key);
+  sort(known ? key : "rank", known && by.startsWith("-"));
   update(false);
 }
 
