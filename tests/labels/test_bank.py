@@ -256,6 +256,13 @@ def test_a_folder_with_another_bank_is_left_alone(tmp_path):
     assert open_bank(tmp_path / "b").contents == bank.contents
 
 
+def test_writing_again_changes_nothing_and_keeps_the_time_it_took(tmp_path):
+    bank, lab = write(tmp_path / "b"), FixedLab()
+    assert write(tmp_path / "b", lab=lab).contents == bank.contents
+    assert bank.contents.seconds > 0
+    assert lab.asked == []
+
+
 def test_labels_beyond_fp16_are_refused():
     with pytest.raises(HydrometerError, match="beyond fp16"):
         encode(torch.tensor([[1e6, 0.0]]), None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -73,7 +74,7 @@ def relabel(
     trial = Trial(data.digest, lab.source.digest, recipe, seed)
     teachers = lab.teachers(recipe.teacher, lens, recipe.labels)
     cohort = Cohort([Job(trial, data)], lab.source, lens, teachers)
-    watcher, start = observer or Silent(), time.perf_counter()
+    watcher = observer or Silent()
     ranges = list(_ranges(card))
     missing = [r for r in ranges if _kept(folder, card, *r) is None]
     watcher.begin(sum(last - first for first, last in missing) * card.steps, 0)
@@ -81,9 +82,8 @@ def relabel(
         _kept(folder, card, first, last) or _write(folder, card, cohort, first, last, watcher)
         for first, last in ranges
     ]
-    seconds = time.perf_counter() - start
     with whole(folder / CARD) as draft:
-        contents = Contents(card=card, shards=tuple(shards), seconds=seconds)
+        contents = Contents(card=card, shards=tuple(shards))
         draft.write_text(contents.model_dump_json(indent=1))
     return open_bank(folder)
 
@@ -146,15 +146,14 @@ def _kept(folder: Path, card: BankCard, first: int, last: int) -> Shard | None:
     found = _told(file)
     if found is None or found["epochs"] != [first, last] or read_digest(file) != found["digest"]:
         return None
-    size = file.stat().st_size
-    return Shard(name=file.name, first=first, last=last, bytes=size, digest=found["digest"])
+    return _shard(file, found)
 
 
-def _told(file: Path) -> dict[str, object] | None:
+def _told(file: Path) -> dict[str, Any] | None:
     """What a shard says of itself; None where it is missing or damaged."""
     try:
         with safe_open(str(file), framework="pt") as stored:
-            told: dict[str, object] = json.loads((stored.metadata() or {})[_KEY])
+            told: dict[str, Any] = json.loads((stored.metadata() or {})[_KEY])
             return told
     except (SafetensorError, OSError, KeyError, ValueError):
         return None
@@ -165,6 +164,7 @@ def _write(
     folder: Path, card: BankCard, cohort: Cohort, first: int, last: int, observer: Observer
 ) -> Shard:
     parts: list[dict[str, Tensor]] = []
+    start = time.perf_counter()
     for epoch in range(first, last):
         draws = cohort.draws(epoch * card.steps, card.steps)
         for position, batch in enumerate(cohort.epoch(epoch)):
@@ -175,7 +175,12 @@ def _write(
     shape = (last - first, card.views)
     stored = {k: torch.cat([part[k] for part in parts]).view(*shape, -1) for k in parts[0]}
     told = digest.of_tensors(*(stored[name] for name in sorted(stored)))
-    words = {"identity": card.identity, "epochs": [first, last], "digest": told}
+    words = {
+        "identity": card.identity,
+        "epochs": [first, last],
+        "digest": told,
+        "seconds": time.perf_counter() - start,
+    }
     file = folder / _name(first)
     with whole(file) as draft:
         try:
@@ -183,5 +188,12 @@ def _write(
         except SafetensorError as error:
             # The library wraps errors of the disk in its own type.
             raise OSError(str(error)) from error
-    size = file.stat().st_size
-    return Shard(name=file.name, first=first, last=last, bytes=size, digest=told)
+    return _shard(file, words)
+
+
+def _shard(file: Path, told: Mapping[str, Any]) -> Shard:
+    first, last = told["epochs"]
+    size, seconds = file.stat().st_size, told["seconds"]
+    return Shard(
+        name=file.name, first=first, last=last, bytes=size, digest=told["digest"], seconds=seconds
+    )

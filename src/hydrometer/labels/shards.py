@@ -31,13 +31,17 @@ VIEW = ("batch", "augment", "whiten")
 
 
 class Shard(Stored):
-    """One file of a bank: epochs `first` to `last`, exclusive, and what it must weigh and hold."""
+    """One file of a bank: epochs `first` to `last`, exclusive, and what it must weigh and hold.
+
+    `seconds` is the wall time of its labelling, whenever that was.
+    """
 
     name: str
     first: int
     last: int
     bytes: int
     digest: str
+    seconds: float
 
 
 class BankCard(Stored):
@@ -100,8 +104,11 @@ class Contents(Stored):
 
     card: BankCard
     shards: tuple[Shard, ...]
-    seconds: float
-    """Wall time of labelling, without the training of the teacher."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of labelling, without the training of the teacher."""
+        return sum(shard.seconds for shard in self.shards)
 
     @property
     def digest(self) -> str:
