@@ -1,10 +1,10 @@
-# Six verbs: demo, test, check, setup, slow, bench. Each stands on .venv, which `setup` makes.
+# Verbs: demo, test, check, site, board, slow, bench. Each stands on .venv, which `setup` makes.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PY := .venv/bin/python
 DATA := $(wildcard ../shared/data)
 export HYDROMETER_DATA ?= $(if $(DATA),$(abspath $(DATA)),)
 
-.PHONY: setup demo test check slow bench bench-quick
+.PHONY: setup demo test check site board slow bench bench-quick
 
 setup: .venv/.ready
 
@@ -26,6 +26,15 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	$(PY) tools/layers.py
+
+# The committed entries as a site: nothing is trained, entries carry their raw runs.
+site: setup
+	.venv/bin/hydrometer report board --out site --title "Hydrometer: our own board"
+
+# The entries themselves: students in the plan's store are not trained again.
+board: setup
+	.venv/bin/hydrometer bench run board/plan.toml
+	$(PY) benchmarks/own_board.py
 
 slow: setup
 	$(PY) -m pytest -m slow

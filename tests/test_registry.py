@@ -6,10 +6,19 @@ from hydrometer.types import HydrometerError, Spec
 
 @pytest.mark.parametrize(
     "text",
-    ["dsa", "sgd(momentum=0.9)", "convnet(depth=3,norm=instance,width=128)", "x(a=None,b=True)"],
+    [
+        *("dsa", "sgd(momentum=0.9)", "convnet(depth=3,norm=instance,width=128)"),
+        *("x(a=None,b=True)", "pca(factor=2,prune=el2n(epochs=4,runs=2))"),
+        *("a(b=c(d=e(f=1,g=2),h=3),i=4)", "a(b=c(d=1),e=f(g=2,h=3))"),
+    ],
 )
 def test_specs_read_back(text):
     assert str(registry.parse(text)) == text
+
+
+def test_a_spec_inside_a_spec_keeps_its_commas():
+    inner = registry.parse("pca(prune=el2n(epochs=4,runs=2),factor=2)").kwargs
+    assert inner == {"factor": 2, "prune": "el2n(epochs=4,runs=2)"}
 
 
 @pytest.mark.parametrize("text", ["", "3x", "a(b)", "a(=1)", "a(b=1", "a b"])

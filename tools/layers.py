@@ -12,11 +12,11 @@ from pathlib import Path
 
 LAYERS = [
     ["types"],
-    ["digest", "seeds", "registry"],
+    ["digest", "seeds", "registry", "units"],
     ["sources", "students", "augment", "labels", "losses", "stats"],
-    ["artifact", "store", "engine", "execute"],
+    ["artifact", "store", "engine", "execute", "loggers"],
     ["methods", "protocols", "metrics"],
-    ["verdict", "bench", "board", "report", "attribute", "testing"],
+    ["verdict", "bench", "board", "report", "attribute", "testing", "site"],
     ["cli"],
 ]
 ORDERED = {
@@ -29,6 +29,7 @@ ORDERED = {
     "bench": 1,
     "board": 1,
     "attribute": 1,
+    "site": 2,
     "types": 0,
     "registry": 0,
     "digest": 1,

@@ -61,9 +61,18 @@ def _plain(thing: object) -> Any:
     if isinstance(thing, Spec):
         return str(thing)
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        return {f.name: _plain(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
+        return {
+            f.name: _plain(getattr(thing, f.name))
+            for f in dataclasses.fields(thing)
+            if not _omitted(thing, f)
+        }
     if isinstance(thing, list | tuple):
         return [_plain(x) for x in thing]
     if isinstance(thing, dict):
         return {str(k): _plain(v) for k, v in thing.items()}
     return thing
+
+
+def _omitted(thing: Any, field: dataclasses.Field[Any]) -> bool:
+    """Whether a field came later than stored digests and says nothing here."""
+    return "omitted" in field.metadata and getattr(thing, field.name) == field.default

@@ -38,8 +38,13 @@ PACKAGES = {
     "protocol": "protocols",
     "metric": "metrics",
     "format": "artifact",
+    "logger": "loggers",
+    "executor": "execute",
 }
 _found: dict[str, dict[str, Any]] = {kind: {} for kind in PACKAGES}
+_used: list[Path] = []
+FEW = 12
+"""Names that an error may list in full even where it has a guess."""
 _NUMBERS: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool}
 T = TypeVar("T")
 
@@ -117,16 +122,26 @@ def use(path: Path) -> None:
         spec.loader.exec_module(module)
     except Exception as error:
         raise HydrometerError(f"{path} could not be loaded: {error}") from error
+    _used.append(path.resolve())
+
+
+def used() -> tuple[Path, ...]:
+    """The Python files loaded by `use`, for the other processes that are to know their plug-ins."""
+    return tuple(_used)
 
 
 def unknown(kind: str, name: str, known: list[str]) -> HydrometerError:
     """The error for a name that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = difflib.get_close_matches(name, known, n=3 if len(known) > FEW else 1)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    if near and len(known) > FEW:
+        return HydrometerError(f"no {kind} named {name!r}; {hint}`hydrometer list` shows all")
     return HydrometerError(f"no {kind} named {name!r}; {hint}known: {', '.join(known)}")
 
 
 _SPEC = re.compile(r"([A-Za-z][\w.@-]*)\s*(?:\((.*)\))?", re.DOTALL)
+_COMMA = re.compile(r",(?![^()]*\))")
+"""A comma outside brackets: the next bracket after one inside them closes."""
 
 
 def parse(text: str) -> Spec:
@@ -140,7 +155,7 @@ def parse(text: str) -> Spec:
         raise HydrometerError(f"cannot read {text!r}; write name or name(key=value,...)")
     name, inside = match.group(1), match.group(2) or ""
     args: list[tuple[str, Scalar]] = []
-    for part in filter(None, (p.strip() for p in inside.split(","))):
+    for part in filter(None, (p.strip() for p in _COMMA.split(inside))):
         key, equals, value = part.partition("=")
         if not equals or not key.strip().isidentifier():
             raise HydrometerError(f"cannot read {part!r} in {text!r}; arguments are key=value")

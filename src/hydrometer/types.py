@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Scalar = str | int | float | bool | None
-Labels = Literal["hard", "given", "fixed", "teacher", "bank"]
+Labels = Literal["hard", "given", "fixed", "teacher", "teacher-batch", "bank"]
 Precision = Literal["float32", "bfloat16"]
 Asked = Literal["auto", "float32", "bfloat16"]
 """A precision, or the fastest one the machine has and the student is cleared for."""
@@ -121,6 +121,8 @@ class Card(Stored):
     seconds: float
     """Wall time of the method, scoring and teacher included."""
     bytes: Bytes
+    codec: str = "raw"
+    """How the images are stored where `bytes` counts them: `raw`, `png`, `jpeg(quality=75)`."""
     student_lr: float | None = None
     """A student learning rate that was learned with the set; never used unless a protocol says so."""
     notes: tuple[str, ...] = ()
@@ -192,6 +194,8 @@ class Recipe:
     whiten: Spec | None = None
     average: float | None = None
     precision: Precision = "float32"
+    bank: str | None = field(default=None, metadata={"omitted": True})
+    """Digest of the bank that labels "bank" are read from; left out of digests where there is none."""
 
 
 @dataclass(frozen=True)
@@ -318,6 +322,8 @@ class Verdict(Stored):
     """Training and testing time of all students, tuning included; a teacher's is on its card."""
     teacher_bytes: int = 0
     """What a teacher that arms learn from on-line takes to store."""
+    bank_bytes: int = 0
+    """What a label bank that arms learn from takes to store."""
     environment: Environment
 
 

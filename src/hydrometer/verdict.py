@@ -16,9 +16,10 @@ from hydrometer.engine import loop
 from hydrometer.engine.environment import environment
 from hydrometer.engine.loop import Job
 from hydrometer.engine.teachers import TeacherCard, known
-from hydrometer.execute import Observer, Silent
+from hydrometer.execute import Executor, Observer, Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
+from hydrometer.labels.shards import LabelBank
 from hydrometer.protocols import Case, Protocol, full_recipe
 from hydrometer.stats import bootstrap
 from hydrometer.store import Store
@@ -28,6 +29,7 @@ from hydrometer.types import (
     CompressedSet,
     Cost,
     HydrometerError,
+    Recipe,
     Run,
     Source,
     Spec,
@@ -57,9 +59,48 @@ def plan(subject: CompressedSet, protocol: Protocol, lab: Lab) -> Plan:
     teacher = teacher_job(protocol, lab.source) if protocol.settings.teacher else None
     names = () if teacher is None else (digest.of_trial(teacher.trial),)
     arms = tuple(protocol.arms(Case(subject, lab.source, names)))
+    if (bank := lab.bank(protocol.settings.bank)) is not None:
+        arms = banked(arms, bank, subject, lab.source)
     taught = any(arm.recipe.teacher for arm in arms)
     jobs = tuple(job for arm in arms for job in jobs_of(arm, lab.source))
     return Plan(protocol, subject, lab.source, arms, jobs, teacher if taught else None)
+
+
+def banked(
+    arms: tuple[Arm, ...], bank: LabelBank, subject: CompressedSet, source: Source
+) -> tuple[Arm, ...]:
+    """The arms, those of the subject with a teacher's labels now with the bank's.
+
+    Raises:
+        HydrometerError: The bank belongs to another set, recipe or teacher, or no arm has use for it.
+    """
+    found = tuple(
+        dataclasses.replace(arm, recipe=_from_bank(arm.recipe, bank, subject, source))
+        if arm.recipe.teacher and all(data is subject for data in arm.sets)
+        else arm
+        for arm in arms
+    )
+    if all(arm.recipe.bank is None for arm in found):
+        raise HydrometerError(
+            f"bank {bank.folder} is of no use: no teacher labels views of the set in this protocol"
+        )
+    return found
+
+
+def _from_bank(recipe: Recipe, bank: LabelBank, subject: CompressedSet, source: Source) -> Recipe:
+    bank.check(subject.digest, source, recipe)
+    if bank.card.teachers != recipe.teacher or bank.card.labels != recipe.labels:
+        raise HydrometerError(
+            f"bank {bank.folder} holds labels of teacher {', '.join(bank.card.teachers)} "
+            f"({bank.card.labels}), the protocol's are of {', '.join(recipe.teacher)} "
+            f"({recipe.labels}); write a bank for it with `hydrometer relabel`"
+        )
+    if bank.card.top is not None and recipe.loss.name == "mse-gt":
+        raise HydrometerError(
+            f"loss mse-gt compares all logits, and bank {bank.folder} keeps {bank.card.top} of "
+            "each view; write one without --top"
+        )
+    return dataclasses.replace(recipe, labels="bank", teacher=(), bank=bank.contents.digest)
 
 
 def teacher_job(protocol: Protocol, source: Source) -> Job:
@@ -71,9 +112,37 @@ def teacher_job(protocol: Protocol, source: Source) -> Job:
     return Job(Trial(data.digest, source.digest, recipe, seed=0), data)
 
 
+def relabelled(
+    subject: CompressedSet, protocol: Protocol, lab: Lab, observer: Observer | None = None
+) -> tuple[CompressedSet, Recipe]:
+    """The subject as a protocol trains it, and the recipe whose teacher labels its views.
+
+    The teacher is trained now unless it is cached.
+
+    Raises:
+        HydrometerError: No teacher labels views of the set in this protocol.
+    """
+    planned = plan(subject, protocol, lab)
+    own = [arm for arm in planned.arms if arm.name.startswith("subject") and arm.recipe.teacher]
+    if not own or planned.teacher is None:
+        raise HydrometerError(
+            f"protocol {protocol.name} labels no view of the set with a teacher; "
+            "choose one that does, such as rd3@1"
+        )
+    _teach(planned.teacher, lab, observer or Silent())
+    return planned.subject, own[0].recipe
+
+
 def teacher_for(protocol: Protocol, lab: Lab, observer: Observer) -> str:
     """The digest of the protocol's teacher for this source, trained now unless it is cached."""
     return _teach(teacher_job(protocol, lab.source), lab, observer).digest
+
+
+def teach(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
+    """Train the teacher of a plan, or find it in the cache, if students are left that learn from it."""
+    keys = {digest.of_trial(job.trial) for job in planned.jobs}
+    if planned.teacher is not None and len(store.get_many(keys)) < len(keys):
+        _teach(planned.teacher, lab, observer)
 
 
 def _teach(job: Job, lab: Lab, observer: Observer) -> TeacherCard:
@@ -111,18 +180,23 @@ def cost(planned: Plan, lab: Lab, store: Store) -> Cost:
     return Cost(done + len(left), done, sum(map(steps_of, left)), seconds)
 
 
-def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = None) -> Verdict:
+def evaluate(
+    planned: Plan,
+    lab: Lab,
+    store: Store,
+    observer: Observer | None = None,
+    execute: Executor = execute,
+) -> Verdict:
     """Train what the store does not hold yet, choose rates on `val`, and estimate every metric."""
     watcher = observer or Silent()
-    keys = {digest.of_trial(job.trial) for job in planned.jobs}
-    if planned.teacher is not None and len(store.get_many(keys)) < len(keys):
-        _teach(planned.teacher, lab, watcher)
+    teach(planned, lab, store, watcher)
     runs = execute(planned.jobs, lab, store, watcher)
     results = {arm.name: result(arm, lab.source, runs) for arm in planned.arms}
-    estimates = {name: metrics.estimate(name, results) for name in planned.protocol.metrics} | {
+    estimates = {name: metrics.estimate(name, results) for name in _metrics(planned, lab)} | {
         f"accuracy:{name}": metrics.estimate("accuracy", {"subject": r})
         for name, r in results.items()
     }
+    bank = lab.bank(planned.protocol.settings.bank)
     verdict = Verdict(
         protocol=planned.protocol.name,
         set_digest=planned.subject.digest,
@@ -131,14 +205,23 @@ def evaluate(planned: Plan, lab: Lab, store: Store, observer: Observer | None = 
         card=planned.subject.card,
         arms=tuple(results.values()),
         estimates=estimates,
-        notices=tuple(notices(planned, results)),
+        notices=(*notices(planned, results), *_of_bank(planned, lab)),
         steps=sum(run.steps for run in runs.values()),
         seconds=sum(run.seconds for run in runs.values()),
-        teacher_bytes=_teacher_bytes(planned, lab.source),
+        teacher_bytes=teacher_bytes(planned.protocol, lab.source) if planned.teacher else 0,
+        bank_bytes=0 if bank is None else bank.bytes,
         environment=environment(lab.device),
     )
     store.add_verdict(verdict)
+    watcher.judged(verdict)
     return verdict
+
+
+def _metrics(planned: Plan, lab: Lab) -> list[str]:
+    """The protocol's metrics; a bank that keeps not all labels leaves only what compares no images."""
+    bank = lab.bank(planned.protocol.settings.bank)
+    fair = bank is None or bank.card.complete
+    return [name for name in planned.protocol.metrics if fair or name == "accuracy"]
 
 
 def result(arm: Arm, source: Source, runs: Mapping[str, Run]) -> ArmResult:
@@ -181,6 +264,20 @@ def notices(planned: Plan, results: Mapping[str, ArmResult]) -> list[str]:
     return said
 
 
+def _of_bank(planned: Plan, lab: Lab) -> list[str]:
+    """What a label bank means for the numbers."""
+    bank = lab.bank(planned.protocol.settings.bank)
+    if bank is None:
+        return []
+    card = bank.card
+    unlike = "" if card.complete else ", so that no gain over them is scored"
+    return [
+        f"the set's labels come from a bank ({card.form}, {bank.bytes} bytes); its students share the "
+        f"views of seed {card.seed} and differ in initialisation alone; random images have a teacher "
+        f"for every view{unlike}"
+    ]
+
+
 def _doubts(subject: CompressedSet, source: Source) -> list[str]:
     """Why the set's own numbers may be too good, or not its own."""
     said = []
@@ -193,10 +290,11 @@ def _doubts(subject: CompressedSet, source: Source) -> list[str]:
     return said
 
 
-def _teacher_bytes(planned: Plan, source: Source) -> int:
-    if planned.teacher is None:
+def teacher_bytes(protocol: Protocol, source: Source) -> int:
+    """What the protocol's own teacher takes to store, trained or not; nothing where it has none."""
+    if protocol.settings.teacher is None:
         return 0
-    student = planned.teacher.trial.recipe.student
+    student = full_recipe(protocol.settings, protocol.settings.teacher, source).student
     model = students.create(student, source.shape, len(source.classes), 0)
     return sum(v.numel() * v.element_size() for v in model.state_dict().values())
 
@@ -204,8 +302,11 @@ def _teacher_bytes(planned: Plan, source: Source) -> int:
 def _measure(job: Job, lab: Lab) -> tuple[float, float]:
     """Seconds of one step, and of reading both exams once, from a few real steps of this student."""
     recipe = dataclasses.replace(job.trial.recipe, epochs=1)
-    if recipe.teacher:  # it may not be trained yet; its forward passes are left out of the estimate
-        recipe = dataclasses.replace(recipe, labels="hard", teacher=(), loss=Spec("cross-entropy"))
+    if recipe.teacher or recipe.bank:
+        # A teacher may not be trained yet; its forward passes are left out of the estimate.
+        recipe = dataclasses.replace(
+            recipe, labels="hard", teacher=(), bank=None, loss=Spec("cross-entropy")
+        )
     lens = lab.lens(recipe.whiten)
     return loop.measure(
         Job(dataclasses.replace(job.trial, recipe=recipe), job.data), lab.source, lens

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -83,3 +84,10 @@ def test_datm_as_published(data_root, make_source, affine):
     assert made.card.student_lr == pytest.approx(0.0184, abs=1e-4)
     with pytest.raises(HydrometerError, match="outside the stated space pixel"):
         import_set(path, source=ten, space="pixel")
+
+
+@pytest.mark.parametrize("name", ["image-folder", "parquet"])
+def test_an_export_says_that_it_loses_the_learned_rate(compressed, tmp_path, name):
+    card = compressed.card.model_copy(update={"student_lr": 0.02})
+    learned = dataclasses.replace(compressed, card=card)
+    assert "student_lr" in " ".join(export_set(learned, tmp_path / "set.parquet", name))

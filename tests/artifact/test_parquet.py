@@ -16,7 +16,7 @@ from hydrometer.types import HydrometerError
 @pytest.fixture
 def file(compressed, tmp_path):
     path = tmp_path / "set.parquet"
-    assert export_set(compressed, path, "parquet") == ("index is not kept by parquet",)
+    assert export_set(compressed, path, "parquet") == ("not kept by parquet: index, student_lr",)
     return path
 
 

@@ -61,3 +61,9 @@ def test_unknown_space_and_missing_whitening_are_refused(floats):
         to_pixels(floats, "lab", None)
     with pytest.raises(HydrometerError, match="zca needs the whitening"):
         to_pixels(floats - 0.5, "zca", None)
+
+
+def test_one_value_beyond_all_reason_is_refused(floats):
+    floats[0, 0, 0, 0] = 1e30
+    with pytest.raises(HydrometerError, match="values outside the stated space pixel"):
+        to_pixels(floats, "pixel", None)

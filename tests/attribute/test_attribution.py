@@ -1,9 +1,9 @@
 import dataclasses
-from html import escape
 
 import numpy as np
 import pytest
 import torch
+from markupsafe import escape
 
 import tiny
 from hydrometer import digest, protocols, verdict
@@ -13,6 +13,7 @@ from hydrometer.attribute import attribution, page, words
 from hydrometer.attribute.attribution import Attribution
 from hydrometer.execute.lab import Lab
 from hydrometer.protocols import Full
+from hydrometer.report.templates import unbroken
 from hydrometer.store import Store
 from hydrometer.types import HydrometerError, Spec
 
@@ -221,7 +222,7 @@ def test_the_page_tells_the_sentence_and_draws_every_part(tmp_path):
     page.write(tmp_path / "a.html", hostile, command="hydrometer attribute x")
     written = (tmp_path / "a.html").read_text()
     assert "<script" not in written
-    assert escape(words.sentence(found)) in written
+    assert escape(unbroken(words.sentence(found))) in written
     assert written.count("<rect") == len(found.parts) + 2
     page.write(tmp_path / "b.html", hostile, command="hydrometer attribute x")
     assert (tmp_path / "b.html").read_text() == written

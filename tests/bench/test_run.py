@@ -3,13 +3,16 @@ import os
 import sqlite3
 
 import pytest
+from filelock import FileLock
 
 import tiny
 from hydrometer import registry, verdict
 from hydrometer.artifact import container
 from hydrometer.bench import plan as plans
 from hydrometer.bench import price, results, run, sets
-from hydrometer.execute import Silent
+from hydrometer.engine import teachers
+from hydrometer.execute import Silent, serial
+from hydrometer.methods import recording
 from hydrometer.store import Store
 from hydrometer.types import HydrometerError
 
@@ -61,6 +64,27 @@ def test_cells_share_their_baselines_and_are_not_run_again(plan):
     assert go(plan) == []
     found = results.progress(plan)
     assert (found.done, found.failed, found.left, found.seconds_left) == (2, (), 0, 0.0)
+
+
+def test_training_ahead_gives_the_same_rows_in_one_go(plan, tmp_path):
+    calls = []
+
+    def counting(jobs, *rest):
+        calls.append(len(jobs))
+        return serial.execute(jobs, *rest)
+
+    assert [r.status for r in go(plan, execute=counting, ahead=2)] == ["done", "done"]
+    assert calls == [2 * 5, 5, 5]
+    (tmp_path / "one").mkdir()
+    other = written(tmp_path / "one", TEXT)
+    go(other)
+    assert [v.arms for v in held(plan)[1]] == [v.arms for v in held(other)[1]]
+    assert len(held(plan)[0]) == len(held(other)[0])
+
+
+def test_what_fails_ahead_is_recorded_by_its_cell_alone(tmp_path):
+    plan = written(tmp_path, TEXT.replace('"ipc=2"', '"ipc=999", "ipc=2"'))
+    assert [r.status for r in go(plan, ahead=4)] == ["failed", "done", "failed", "done"]
 
 
 def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path):
@@ -164,8 +188,10 @@ def test_a_store_of_a_newer_version_is_refused_untouched(plan):
     before = plan.store.read_bytes()
     with pytest.raises(HydrometerError, match="upgrade"):
         go(plan)
+    with pytest.raises(HydrometerError, match="upgrade"):
+        results.progress(plan)
     assert plan.store.read_bytes() == before
-    assert results.progress(plan).left == 2
+    assert not list((plan.out / "cells").iterdir())
 
 
 def test_a_result_of_a_newer_version_is_refused(plan):
@@ -207,3 +233,107 @@ def test_a_full_disk_stops_the_plan_instead_of_failing_every_cell(plan, monkeypa
     with pytest.raises(HydrometerError, match="disk full"):
         go(plan)
     assert results.progress(plan).left == 2
+
+
+def test_a_store_moved_away_opens_its_cells_again(plan, tmp_path):
+    go(plan)
+    copy = plan.store.read_bytes()
+    runs, verdicts = held(plan)
+    plan.store.rename(tmp_path / "damaged.sqlite")
+    assert results.progress(plan).left == 2
+    assert [r.status for r in go(plan)] == ["done", "done"]
+    assert [v.arms for v in held(plan)[1]] == [v.arms for v in verdicts]
+    plan.store.write_bytes(copy)
+    with sqlite3.connect(plan.store) as db:
+        db.execute("DELETE FROM verdicts WHERE rowid = 2")
+    db.close()
+    assert results.progress(plan).left == 1
+    assert [r.method for r in go(plan)] == ["herding(features=pixels)"]
+    assert len(held(plan)[0]) == len(runs)
+
+
+def counted(monkeypatch, module, name):
+    real, calls = getattr(module, name), []
+
+    def counting(*args):
+        calls.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(module, name, counting)
+    return calls
+
+
+def test_one_recorded_run_serves_every_score(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "cache"))
+    recorded = counted(monkeypatch, recording, "_run")
+    methods = ", ".join(f'"{name}(epochs=2)"' for name in ("el2n", "aum", "forgetting"))
+    plan = written(tmp_path, TEXT.replace('"random", "herding(features=pixels)"', methods))
+    assert [r.status for r in go(plan)] == ["done"] * 3
+    assert len(recorded) == 1
+
+
+SOFT = (
+    "ddranking-soft-quick@1{augment=none,epochs=1,precision=float32,rates=0.01,seeds=2,"
+    "student=convnet(depth=1,norm=instance,width=4),teacher.epochs=20,teacher.least_steps=0}"
+)
+
+
+def test_one_teacher_serves_every_cell_and_is_priced_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "cache"))
+    trained = counted(monkeypatch, teachers, "_train")
+    plan = written(tmp_path, TEXT.replace(PROTOCOL, SOFT))
+    before = price.price(plan, tiny.CPU).cost
+    assert [r.status for r in go(plan)] == ["done", "done"]
+    assert len(trained) == 1
+    assert before.students == len(held(plan)[0]) + 1
+    monkeypatch.setattr(results, "recorded", lambda plan: {})
+    after = price.price(plan, tiny.CPU).cost
+    assert (after.students, after.done) == (before.students - 1, before.students - 1)
+
+
+def test_a_set_that_another_process_makes_is_left_to_it(plan, source, monkeypatch):
+    run.prepare(plan)
+    monkeypatch.setattr(run, "WAIT_SECONDS", 0)
+    name = sets.path_of(plan, plan.cells[0], source).stem
+    lock = FileLock(plan.out / "locks" / f"{name}.lock")
+    lock.acquire()
+
+    class Patient(Silent):
+        def say(self, text):
+            if text.startswith("waiting for sets"):
+                lock.release()
+
+    ended = run.run(plan, tiny.CPU, Patient())
+    assert [r.method for r in ended] == ["herding(features=pixels)", "random"]
+
+
+def test_a_disk_that_fills_while_a_set_is_written_stops_the_plan(plan, monkeypatch):
+    def full(*args):
+        raise HydrometerError("cannot write") from OSError("No space left (os error 28)")
+
+    monkeypatch.setattr(sets.container, "save", full)
+    with pytest.raises(HydrometerError, match="cannot write"):
+        go(plan)
+    assert results.progress(plan).left == 2
+
+
+def test_status_tells_students_and_processes_at_work(plan, monkeypatch):
+    go(plan)
+    with Store(plan.store) as store:
+        store.claim("one", results.owners.this(), 60)
+        store.claim("two", results.owners.this(), 60)
+        store.claim("three", "elsewhere:7", 60)
+        store.claim("four", "elsewhere:8", -1)
+        store.claim("five", f"{results.owners.this().rpartition(':')[0]}:4194399", 60)
+    found = results.progress(plan)
+    assert (found.students, found.processes) == (7, 2)
+
+
+def test_time_left_is_shared_by_the_processes_at_work(tmp_path, plan):
+    go(plan)
+    more = written(tmp_path, TEXT.replace('["random"', '["random", "k-center"'))
+    alone = results.progress(more).seconds_left
+    with Store(plan.store) as store:
+        for pid in (7, 8):
+            store.claim(str(pid), f"elsewhere:{pid}", 60)
+    assert results.progress(more).seconds_left == pytest.approx(alone / 2)

@@ -1,17 +1,22 @@
+import json
+
+import numpy as np
 import pytest
 import torch
 
 import tiny
-from hydrometer import protocols, verdict
+from hydrometer import methods, protocols, verdict
 from hydrometer.artifact import container
 from hydrometer.artifact.rows import from_rows
+from hydrometer.board import commands
 from hydrometer.board import entry as entries
 from hydrometer.board import verify as verification
 from hydrometer.board.entry import Reported
 from hydrometer.execute import Silent
 from hydrometer.execute.lab import Lab
+from hydrometer.seeds import numpy_rng
 from hydrometer.store import Store
-from hydrometer.types import HydrometerError
+from hydrometer.types import Budget, HydrometerError, Spec
 
 SOURCE = tiny.source(per_class=12)
 PROTOCOL = (
@@ -47,6 +52,42 @@ def test_an_entry_reads_back_and_holds_the_raw_runs(made, tmp_path):
     for arm in entry.arms:
         assert arm.accuracy == tuple(hits[key] for key in arm.runs)
     assert {run.recipe_digest for run in entry.runs} == set(entry.recipes)
+
+
+def test_an_entry_gives_back_its_verdict_and_its_runs(made):
+    found, runs, entry = made
+    assert entry.verdict == found.model_copy(update={"seconds": entry.seconds})
+    kept = entry.full_runs
+    for run in runs:
+        assert (kept[run.key].test_hits, kept[run.key].recipe) == (run.test_hits, run.recipe)
+        assert np.mean(kept[run.key].losses) == pytest.approx(np.mean(run.losses), rel=0.05)
+    assert all(run.steps > 0 and run.seconds > 0 and len(run.losses) <= 25 for run in entry.runs)
+
+
+def test_losses_are_kept_at_the_chosen_rate_alone(made):
+    found, runs, _ = made
+    other = [run.model_copy(update={"recipe_digest": f"{run.recipe_digest}-no"}) for run in runs]
+    assert {run.losses for run in entries.make(found, other, "", None).runs} == {()}
+
+
+def test_entries_of_version_1_are_still_read(made, tmp_path):
+    text = json.loads(made[2].model_dump_json()) | {"schema_version": 1}
+    for new in ("steps", "seconds", "teacher_bytes"):
+        del text[new]
+    for run in text["runs"]:
+        del run["steps"], run["seconds"], run["losses"]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(text))
+    old = entries.read(path)
+    assert (old.steps, old.runs[0].seconds, old.runs[0].losses) == (0, 0, ())
+    assert old.arms == made[2].arms
+
+
+def test_lists_of_numbers_take_one_line_of_the_file(made, tmp_path):
+    text = entries.write(made[2], tmp_path).read_text()
+    assert '"test_hits": [ ' in text
+    assert max(map(len, text.splitlines())) < 1000
+    assert len(text.splitlines()) < 400
 
 
 def test_every_verdict_has_a_file_of_its_own(made):
@@ -85,10 +126,51 @@ def test_elsewhere_an_arm_may_differ_by_chance_alone(made, shift, answer):
     moved = tuple(a.model_copy(update={"accuracy": spread}) for a in found.arms)
     elsewhere = entry.environment.model_copy(update={"device": "other"})
     there = entry.model_copy(update={"environment": elsewhere, "arms": arms})
-    now = found.model_copy(update={"arms": moved})
-    checked = verification.compare(there, now, {})
+    checked = verification.compare(there, moved, found.environment, {})
     assert (checked.same_environment, checked.same_digits) == (False, False)
     assert checked.reproduces is answer
+
+
+def test_one_arm_can_be_made_again_alone(made):
+    found = again(made[2], arms=("subject",))
+    assert [arm.name for arm in found.arms] == ["subject"]
+    assert (found.same_digits, found.reproduces) == (True, True)
+    with pytest.raises(HydrometerError, match="no arm 'subjekt'; it has subject, random, full"):
+        again(made[2], arms=("subjekt",))
+
+
+def test_a_set_that_a_method_here_made_is_made_again_from_its_card(made):
+    card = methods.compress(
+        SOURCE, Spec("random"), Budget(per_class=2), rng=numpy_rng(3, "method/random"), seed=3
+    )
+    lost = made[2].set.model_copy(update={"where": "nowhere", "digest": card.digest})
+    entry = made[2].model_copy(update={"set": lost, "card": card.card})
+    assert commands.make_again(entry.card, SOURCE).digest == card.digest
+    found = again(entry, arms=("full",))
+    assert found.reproduces
+    forged = entry.model_copy(update={"card": card.card.model_copy(update={"seed": 4})})
+    with pytest.raises(HydrometerError, match="made another one here"):
+        again(forged)
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ({"method": "random"}, "compress --source tiny --method random --ipc 2 --seed 0"),
+        ({"method": "random", "budget": "bytes=9"}, "--bytes 9"),
+        ({"method": "import(a.pt)"}, "# set.safetensors: here rm -rf /"),
+        ({"method": "random", "seed": None}, "# set.safetensors"),
+        ({"method": "random", "budget": "x=$(rm)"}, "# set.safetensors"),
+        ({"method": "random(a=';rm')"}, "'random(a='\"'\"';rm'\"'\"')'"),
+    ],
+)
+def test_commands_are_quoted_and_never_data(made, card, said):
+    card = made[2].card.model_copy(update={"seed": 0} | card)
+    place = made[2].set.model_copy(update={"where": "here\nrm -rf /"})
+    told = commands.commands(made[2].model_copy(update={"card": card, "set": place}))
+    assert said in told[0]
+    assert all("\n" not in line for line in told)
+    assert ("--set" in told[-1]) is told[0].startswith("#")
 
 
 def test_another_set_or_source_is_refused(made, tmp_path):
@@ -106,7 +188,7 @@ def test_another_set_or_source_is_refused(made, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"schema_version": 1', '"schema_version": 2', "upgrade"),
+        ('"schema_version": 2', '"schema_version": 3', "upgrade"),
         ('"protocol"', '"protocoll"', "not a board entry"),
         ("{", "[", "not a board entry"),
     ],

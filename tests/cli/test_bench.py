@@ -60,6 +60,9 @@ def test_a_plan_from_its_price_to_its_board(succeed, run, plan, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "herding(features=pixels)" in page
     assert "data:image/png" in page
+    out, _ = succeed("report", store, "--out", "site", "--json")
+    assert json.loads(out)["verdicts"] == 2
+    assert (tmp_path / "site" / "index.html").is_file()
     succeed("report", "--store", store, "--csv", "r.csv", "--parquet", "r.pq", "--latex", "t.tex")
     for table in (pyarrow.csv.read_csv("r.csv"), pyarrow.parquet.read_table("r.pq")):
         assert table.num_rows == SUBJECTS + SHARED
@@ -71,7 +74,8 @@ def test_a_plan_from_its_price_to_its_board(succeed, run, plan, tmp_path):
     assert "66.8 %" in out
     shown = json.loads(succeed("board", "show", "--json")[0])
     assert [len(table["places"]) for table in shown] == [2]
-    entry = next((tmp_path / "board").iterdir())
+    entry = next((tmp_path / "board").glob("*.json"))
+    assert len([*(tmp_path / "board" / "sheets").iterdir()]) == 2
     out, _ = succeed("board", "verify", entry, "--source", "digits", "--quiet")
     assert out.startswith("reproduces: the same digits on the same machine")
     text = json.loads(entry.read_text())
@@ -101,6 +105,11 @@ def test_unknown_names_are_one_sentence(refused, plan):
     ("words", "said"),
     [
         (("report", "--store", "none.sqlite"), "no store at none.sqlite"),
+        (("report", "none.sqlite"), "no store at none.sqlite"),
+        (("report", ".", "--csv", "r.csv"), "is a board"),
+        (("report", ".", "--out", "r.html"), "is a board"),
+        (("report", "."), "no results to report"),
+        (("serve", "nowhere"), "no report in nowhere"),
         (("board", "show"), "no board at board"),
         (("board", "verify", "none.json", "-s", "digits"), "cannot read entry none.json"),
         (("bench", "status", "none.toml"), "cannot read plan none.toml"),

@@ -102,6 +102,27 @@ def test_plug_ins_come_from_a_file(succeed, tmp_path):
     assert json.loads(succeed("--use", plugin, "list", "losses", "--json")[0])["of-mine"]
 
 
+def test_a_budget_in_bytes_counts_files_and_a_teacher(succeed):
+    words = ("compress", "-s", "digits", "-m", "random", "--bytes", "4kB", "--codec")
+    out, _ = succeed(*words, "jpeg(quality=50)", "--json")
+    card = json.loads(out)["card"]
+    assert card["codec"] == "jpeg(quality=50)"
+    assert 3000 < card["bytes"]["images"] + card["bytes"]["labels"] <= 4000
+    out, _ = succeed("show", "set.safetensors")
+    assert "(jpeg(quality=50)) + labels" in out
+    words = ("compress", "-s", "digits", "-m", "random", "--for", "rethink-soft-quick@1", "--json")
+    out, _ = succeed(*words, "--bytes", "640kB")
+    spent = json.loads(out)["card"]["bytes"]
+    assert spent["teacher"] == 618_024
+    assert 600_000 < sum(spent.values()) <= 640_000
+
+
+def test_mistakes_of_the_codec_are_named(refused):
+    words = ("compress", "-s", "digits", "-m", "random", "--bytes", "4kB")
+    assert "known: raw, png, jpeg" in refused(*words, "--codec", "webp")
+    assert "teacher alone takes" in refused(*words, "--for", "rethink-soft-quick@1")
+
+
 def test_compress_tells_of_the_set_and_its_rows(succeed):
     words = ("compress", "-s", "digits", "-m", "random", "--ipc", 2, "--seed", 3)
     out, err = succeed(*words, "-o", "a.safetensors", "--manifest", "a.json", "--json")

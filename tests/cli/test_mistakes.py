@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import sqlite3
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,7 +61,8 @@ def test_wrong_words_are_named(words, said, refused):
     ("words", "said"),
     [
         (("-s", "digitz"), "did you mean 'digits'"),
-        (("-s", "digits", "-p", "ddranking-hrd"), "known: "),
+        (("-s", "digits", "-p", "ddranking-hrd"), "`hydrometer list` shows all"),
+        (("-s", "digits", "--student", "convnet(width=400000)"), "not enough memory"),
         (("-s", "digits", "-p", "ddranking-hard-quik@1"), "did you mean 'ddranking-hard-quick@1'"),
         (("-s", "digits", "--student", "convnett"), "did you mean 'convnet'"),
         (("-s", "digits", "--student", "convnet(depth=0)"), "greater than or equal to 1"),
@@ -260,7 +262,7 @@ def test_a_cache_that_cannot_be_written_is_refused_before_any_training(refused, 
 
 def test_a_full_disk_leaves_no_half_teacher(refused, made, monkeypatch, tmp_path):
     monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(teachers, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     protocol = "ddranking-soft-quick@1{student=mlp,teacher.epochs=1,teacher.least_steps=0}"
     assert "teacher cannot be kept" in refused("evaluate", made, "-s", "digits", "-p", protocol)
     assert list((tmp_path / "cache" / "teachers").iterdir()) == []
@@ -272,3 +274,12 @@ def test_other_refusals_of_the_system_are_sentences(refused, made, monkeypatch):
 
     monkeypatch.setattr(Store, "add", failing)
     assert "no permission for runs.sqlite" in refused(*evaluate(made))
+
+
+def test_an_import_refuses_impossible_rates_and_a_preview_over_its_set(tmp_path, refused):
+    pair(tmp_path / "set")
+    words = ("import", "set", *IMPORT)
+    for rate in ("nan", "-1", "0", "inf"):
+        assert "a learning rate lies above 0" in refused(*words, "--student-lr", rate)
+    assert "name another --preview" in refused(*words, "-o", "same.png")
+    assert not (tmp_path / "same.png").exists()

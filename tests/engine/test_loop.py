@@ -223,3 +223,53 @@ def test_hits_count_per_class():
     found = loop.hits(program, EXAMS[1], SOURCE.test.labels, 3)
     right = program.logits(EXAMS[1].images)[0].argmax(-1) == SOURCE.test.labels
     assert found[0].tolist() == [int(right[SOURCE.test.labels == c].sum()) for c in range(3)]
+
+
+def shown(cohort, epoch_count):
+    """Which tile every image showed in each epoch, (epochs, n), of the first student."""
+    tiles = torch.full((epoch_count, cohort.size), -1)
+    for batch in cohort.batches():
+        draws = torch.full((len(cohort.jobs), cohort.recipe.batch, cohort.pipeline.draws), 0.999)
+        turned = cohort._turned(batch, draws[:, : batch.rows.shape[1]])
+        tiles[batch.progress.epoch, batch.rows[0]] = (turned[0, :, 0] * 4).long()
+        assert (turned[..., 1:] == draws[0, 0, 1]).all()
+    return tiles
+
+
+def test_a_cycle_shows_every_tile_once_before_any_returns():
+    cycle = (Spec("tile-crop", (("factor", 2), ("tile", "cycle"))), Spec("flip"))
+    jobs = [tiny.job(SOURCE, seed=s, augment=cycle, epochs=8) for s in (0, 1)]
+    cohort = loop.Cohort(jobs, SOURCE, LENS, ())
+    tiles = shown(cohort, 8)
+    for turn in (tiles[:4], tiles[4:]):
+        assert (turn.sort(0).values == torch.arange(4)[:, None]).all()
+    assert not torch.equal(tiles[:4], tiles[4:])
+    assert len({tuple(column) for column in tiles.T.tolist()}) > 4
+    alone = loop.Cohort(jobs[:1], SOURCE, LENS, ())
+    assert torch.equal(shown(alone, 8), tiles)
+    other = loop.Cohort(jobs[1:], SOURCE, LENS, ())
+    assert not torch.equal(shown(other, 8), tiles)
+
+
+def test_independent_tiles_leave_the_draws_alone():
+    jobs = [tiny.job(SOURCE, augment=(Spec("tile-crop"),))]
+    cohort = loop.Cohort(jobs, SOURCE, LENS, ())
+    draws = torch.rand(1, 8, cohort.pipeline.draws)
+    assert cohort._turned(next(cohort.batches()), draws) is draws
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
+def test_a_student_goes_on_as_if_it_had_never_stopped(optimiser):
+    jobs = [tiny.job(SOURCE, augment=CUTMIX, optimiser=Spec(optimiser), lr=0.01)]
+    kept = {}
+
+    def keep(epoch, program):
+        if epoch == 2:
+            kept.update(program.state())
+
+    cohort = loop.Cohort(jobs, SOURCE, LENS, ())
+    _, losses = loop.train(cohort, on_epoch=keep)
+    student = cohort.program()
+    student.resume(kept, steps=6)
+    _, rest = loop.train(cohort, program=student, first=3)
+    assert torch.equal(rest, losses[6:])

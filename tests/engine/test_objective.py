@@ -58,7 +58,13 @@ def test_parts_add_up_to_the_whole(size, weighted):
     target = Target(
         labels, partner_labels=partner, share=share, weight=weight if weighted else None
     )
-    found = list(parts(target, size))
+    found = list(parts(target, -(-7 // size)))
     assert max(rows.stop - rows.start for rows, _, _ in found) <= size
     summed = sum(share * objective(loss(), logits[rows], part) for rows, part, share in found)
     assert float(summed) == pytest.approx(float(objective(loss(), logits, target)), rel=1e-6)
+
+
+def test_more_parts_than_images_are_empty_and_share_nothing():
+    found = list(parts(Target(torch.arange(2)), 3))
+    assert [rows.stop - rows.start for rows, _, _ in found] == [0, 1, 1]
+    assert [share for _, _, share in found] == [0, 0.5, 0.5]

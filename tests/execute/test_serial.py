@@ -101,7 +101,7 @@ def test_out_of_memory_halves_the_cohort(tmp_path, monkeypatch):
         return real(cohort, *rest)
 
     monkeypatch.setattr(serial.loop, "run", cramped)
-    monkeypatch.setattr(serial, "cohorts", lambda jobs, lab: [jobs])
+    monkeypatch.setattr(serial, "cohorts", lambda jobs, *rest: [jobs])
     with Store(tmp_path / "runs.sqlite") as store:
         found = serial.execute(jobs(4), Lab(SOURCE, tiny.CPU), store, Silent())
     assert len(found) == 4
@@ -109,7 +109,7 @@ def test_out_of_memory_halves_the_cohort(tmp_path, monkeypatch):
 
 
 def test_cohorts_on_an_accelerator_hold_students_of_one_shape():
-    lab = Lab(SOURCE, tiny.CPU)
-    lab.device = torch.device("cuda")
+    gpu = torch.device("cuda")
     mixed = [*jobs(2), tiny.job(SOURCE, epochs=2, lr=0.5), tiny.job(SOURCE, epochs=3)]
-    assert [len(c) for c in serial.cohorts(mixed, lab)] == [3, 1]
+    assert [len(c) for c in serial.cohorts(mixed, SOURCE, gpu)] == [3, 1]
+    assert [len(c) for c in serial.cohorts(mixed, SOURCE, gpu, 2)] == [2, 1, 1]

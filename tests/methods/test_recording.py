@@ -1,6 +1,10 @@
 import dataclasses
 import math
 import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,15 +13,9 @@ import torch
 import tiny
 from hydrometer.engine.loop import Cohort, Job, train
 from hydrometer.methods import recording
-from hydrometer.methods.recording import (
-    FIELDS,
-    Recorder,
-    bytes_needed,
-    measures,
-    record,
-    shift,
-    windows,
-)
+from hydrometer.methods.recording import record, windows
+from hydrometer.methods.select.dual import dual_scores
+from hydrometer.methods.stream import FIELDS, Recorder, bytes_needed, measures, shift
 from hydrometer.types import HydrometerError, Trial
 
 SOURCE = tiny.source(classes=3, per_class=10)
@@ -80,6 +78,7 @@ def test_the_recorder_streams_to_disk_and_knows_its_size(tmp_path):
             for start in range(0, 50, 16):
                 rows = slice(start, start + 16)
                 recorder.feed(epoch, start, logits[epoch, rows], labels[rows])
+    (tmp_path / "last.npy").unlink()
     assert sum(f.stat().st_size for f in tmp_path.iterdir()) == bytes_needed(50, 4)
     log_p = logits.log_softmax(-1)
     moved = shift(log_p[1:].flatten(0, 1), log_p[:-1].flatten(0, 1)).view(3, 50)
@@ -129,30 +128,99 @@ def test_another_run_keeps_the_first(monkeypatch):
     assert made == [1, 2]
 
 
-def test_a_killed_run_leaves_nothing_and_starts_from_scratch(monkeypatch, tmp_path):
-    whole = record(SOURCE, epochs=2).traces[0]
-    for folder in (tmp_path / "recordings").iterdir():
-        folder.rename(tmp_path / folder.name)
+def killed_after(monkeypatch, epochs):
+    """Die in the middle of the pass after the given epochs, as a power cut does: nothing cleans up."""
     real = Recorder.feed
 
-    def killed(self, epoch, first, logits, labels):
-        if epoch == 1:
+    def feed(self, epoch, first, logits, labels):
+        if epoch == epochs:
             raise KeyboardInterrupt
         real(self, epoch, first, logits, labels)
 
-    monkeypatch.setattr(Recorder, "feed", killed)
-    with pytest.raises(KeyboardInterrupt):
-        record(SOURCE, epochs=2)
-    assert list((tmp_path / "recordings").iterdir()) == []
-    monkeypatch.setattr(Recorder, "feed", real)
-    again = record(SOURCE, epochs=2).traces[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "feed", feed)
+        with pytest.raises(KeyboardInterrupt):
+            record(SOURCE, epochs=3)
+
+
+def set_aside(tmp_path):
+    (done,) = (p for p in (tmp_path / "recordings").iterdir() if p.is_dir())
+    done.rename(tmp_path / "aside")
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 2])
+def test_a_killed_run_goes_on_and_gives_the_same_record(monkeypatch, tmp_path, epochs):
+    whole = record(SOURCE, epochs=3).traces[0]
+    set_aside(tmp_path)
+    killed_after(monkeypatch, epochs)
+    trained = []
+    real = recording.train
+    monkeypatch.setattr(
+        recording, "train", lambda *a, **k: trained.append(k["first"]) or real(*a, **k)
+    )
+    again = record(SOURCE, epochs=3).traces[0]
+    assert trained == [epochs]
     assert all((again.arrays[name] == whole.arrays[name]).all() for name in FIELDS)
+    assert again.card.seconds > 0
+    assert {f.suffix for f in (tmp_path / "recordings").iterdir()} == {""}
+    (made,) = (p for p in (tmp_path / "recordings").iterdir() if p.is_dir())
+    assert {f.name for f in made.iterdir()} == {"card.json", *(f"{name}.npy" for name in FIELDS)}
+
+
+@pytest.mark.parametrize("file", ["loss.npy", "state.safetensors", "last.npy"])
+def test_a_damaged_draft_is_begun_again(monkeypatch, tmp_path, file):
+    whole = record(SOURCE, epochs=3).traces[0]
+    set_aside(tmp_path)
+    killed_after(monkeypatch, 2)
+    (draft,) = (tmp_path / "recordings").glob("*.part")
+    (draft / file).write_bytes((draft / file).read_bytes()[:-40])
+    again = record(SOURCE, epochs=3).traces[0]
+    assert all((again.arrays[name] == whole.arrays[name]).all() for name in FIELDS)
+
+
+def test_two_processes_make_one_record(tmp_path):
+    code = (
+        "import tiny; from hydrometer.methods.recording import record;"
+        "print(record(tiny.source(classes=3, per_class=10), epochs=2).seconds)"
+    )
+    here = Path(tiny.__file__).parent
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=here, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    first, second = (process.communicate()[0] for process in both)
+    assert first == second != b""
+
+
+def test_memory_does_not_grow_with_the_images_or_the_epochs(tmp_path):
+    """60 epochs of four blocks of images: what ImageNet-1K would hold at a time, in 80 blocks."""
+    count, epochs = 4 * recording.BLOCK, 60
+    generator = np.random.default_rng(0)
+    labels = torch.arange(256) % 10
+    tracemalloc.start()
+    with Recorder(tmp_path, count, epochs, 10) as recorder:
+        for epoch in range(epochs):
+            for first in range(0, count, count // 8):
+                logits = torch.from_numpy(generator.standard_normal((256, 10), np.float32))
+                recorder.feed(epoch, first, logits, labels)
+    streamed = tracemalloc.get_traced_memory()[1]
+    arrays = {name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in FIELDS}
+    card = recording.TraceCard(
+        source="", source_digest="", recipe="", seed=0, images=count, epochs=epochs, seconds=1.0
+    )
+    made = recording.Recording((recording.Trace(card, arrays),))
+    tracemalloc.reset_peak()
+    made.score(lambda p: dual_scores(p), "label_probability")
+    scored = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert streamed < 10e6
+    assert scored < 400e6
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove", "card"])
 def test_a_damaged_run_is_recorded_again(tmp_path, damage):
     before = {k: v.copy() for k, v in record(SOURCE, epochs=1).traces[0].arrays.items()}
-    (folder,) = (tmp_path / "recordings").iterdir()
+    (folder,) = (p for p in (tmp_path / "recordings").iterdir() if p.is_dir())
     if damage == "truncate":
         (folder / "loss.npy").write_bytes((folder / "loss.npy").read_bytes()[:-10])
     elif damage == "remove":
@@ -215,4 +283,4 @@ def test_a_diverged_run_is_refused_and_not_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(recording, "recipe", lambda *a: dataclasses.replace(real(*a), lr=1e30))
     with pytest.raises(HydrometerError, match="diverged"):
         record(SOURCE, epochs=2)
-    assert list((tmp_path / "recordings").iterdir()) == []
+    assert not [p for p in (tmp_path / "recordings").iterdir() if p.is_dir()]

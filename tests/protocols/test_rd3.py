@@ -14,7 +14,8 @@ NAMES = [
     for name in (
         *("rd3", "rd3-small", "rd3-quick", "rd3-cross", "as-sre2l", "as-sre2l-small", "as-cda"),
         *("as-dwa", "as-dwa-small", "as-gvbsm", "as-gvbsm-small", "as-rded", "as-rded-small"),
-        *("as-edc", "as-edc-small"),
+        *("as-edc", "as-edc-small", "as-cv-dd", "as-cv-dd-small"),
+        *(f"as-{by}-quick" for by in ("sre2l", "cda", "dwa", "gvbsm", "rded", "edc")),
     )
 ]
 
@@ -28,7 +29,7 @@ def test_subject_and_random_images_meet_the_same_recipe_and_the_one_teacher(name
     subject, random = arms(name)[:2]
     assert (subject.name, random.name) == ("subject", "random")
     assert subject.recipe == random.recipe
-    assert subject.recipe.labels == "teacher"
+    assert subject.recipe.labels == ("teacher-batch" if "cv-dd" in name else "teacher")
     assert subject.recipe.teacher == ("teacher-digest",)
     Pipeline(subject.recipe.augment)
     build(subject.recipe.loss)
@@ -48,7 +49,19 @@ def test_rd3_has_the_confirmed_values():
     assert (settings.epochs, settings.batch, settings.rates) == (400, 50, (0.001,))
     assert settings.loss.name == "kl"
     assert [spec.name for spec in settings.augment] == ["random-resized-crop", "flip", "cutmix"]
-    assert "Assumed" in protocol_story(protocols.load("rd3@1"))
+
+
+def test_show_lists_what_is_confirmed_and_what_is_assumed():
+    story = protocol_story(protocols.load("rd3@1"))
+    confirmed, assumed = story.index("Confirmed"), story.index("Assumed")
+    parts = story[confirmed:assumed], story[assumed : story.index("Changed")]
+    for part, names in zip(
+        parts,
+        (("epochs", "batch", "rate", "augment"), ("zeta", "optimiser", "tested")),
+        strict=True,
+    ):
+        lines = [line.split()[0] for line in part.splitlines()[1:] if line.strip()]
+        assert set(names) <= set(lines)
 
 
 def test_small_images_are_flipped_and_mixed_only():
@@ -63,6 +76,20 @@ def test_every_student_of_rd3_cross_is_an_arm_on_the_same_labels():
     assert {arm.recipe.teacher for arm in found} == {("teacher-digest",)}
     assert {arm.sets[0].digest for arm in found[2:]} == {found[0].sets[0].digest}
     assert all(arm.recipe.schedule.kwargs == {"zeta": 2.0} for arm in found[2:])
+
+
+def test_quick_presets_keep_all_but_what_rd3_quick_reduces():
+    """A quarter of the epochs, the quick student, teacher and rate, no flip."""
+    for by in ("sre2l", "dwa", "gvbsm", "rded", "edc"):
+        small = protocols.load(f"as-{by}-small@1").settings
+        quick, rd3 = (protocols.load(f"{n}@1").settings for n in (f"as-{by}-quick", "rd3-quick"))
+        assert quick.epochs * 4 == small.epochs
+        for field in ("batch", "optimiser", "schedule", "loss", "average", "seeds"):
+            assert getattr(quick, field) == getattr(small, field)
+        for field in ("student", "teacher", "rates"):
+            assert getattr(quick, field) == getattr(rd3, field)
+        kept = [spec.name for spec in small.augment if spec.name != "flip"]
+        assert [spec.name for spec in quick.augment] == kept
 
 
 def test_the_presets_differ_as_the_authors_do():

@@ -2,10 +2,10 @@ import csv
 
 import pytest
 from pyarrow import parquet
-from run_rows import run_of
 
 from hydrometer.store import export
 from hydrometer.types import HydrometerError
+from run_rows import run_of
 
 RUNS = [run_of("a"), run_of("b", status="diverged", diverged_step=4, losses=(), seed=2)]
 

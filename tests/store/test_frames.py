@@ -28,6 +28,9 @@ def test_runs_come_as_a_frame_with_a_row_per_student(trained):
     assert list(frame.test_accuracy) == [run.test_accuracy for run in runs]
     assert set(frame.student) == {"convnet(depth=2,norm=instance,width=8)"}
     assert set(frame.lr) == {0.05}
+    assert set(zip(frame.source, frame.method, frame.budget, strict=True)) == {
+        ("tiny", "some", "some")
+    }
     assert frame.groupby("seed").size().to_dict() == {0: 1, 1: 1}
 
 

@@ -8,12 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from run_rows import run_of, verdict_of
 
 from hydrometer.store import Store
 from hydrometer.types import HydrometerError
+from run_rows import run_of, verdict_of
 
-WRITER = Path(__file__).with_name("run_writer.py")
+WRITER = Path(__file__).parent.parent / "run_writer.py"
 
 
 @pytest.fixture

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from hydrometer.artifact.container import make
+from hydrometer.augment.geometry import tile_sides
 from hydrometer.types import Card, CompressedSet, HydrometerError, Source
 
 Shrink = Callable[[Tensor, int, int], Tensor]
 _CHUNK = 256
 """Composites made at a time, which bounds the memory of their float copies."""
-_NOTE = "source rows of each composite: "
+_NOTE = "source rows of each image: "
 
 
 def tile(images: Tensor, factor: int, *, filter: str = "nearest") -> Tensor:
@@ -71,8 +73,14 @@ def combined(
     )
 
 
+def with_rows(made: CompressedSet, rows: Tensor) -> CompressedSet:
+    """The set without an index; a note of its card lists the rows (n, f²) behind its images."""
+    card = made.card.model_copy(update={"notes": (*made.card.notes, _NOTE + _listed(rows))})
+    return replace(made, card=card, index=None)
+
+
 def rows_of(card: Card) -> Tensor | None:
-    """The original rows (n, f²) behind the composites of a card, or None where it lists none."""
+    """The original rows (n, f²) behind the images of a card, or None where it lists none."""
     for note in card.notes:
         if note.startswith(_NOTE):
             text = note.removeprefix(_NOTE)
@@ -94,17 +102,12 @@ def _listed(rows: Tensor) -> str:
 
 def _tiled(images: Tensor, factor: int, shrink: Shrink) -> Tensor:
     cells = images.view(len(images) // factor**2, factor, factor, *images.shape[1:])
-    heights, widths = (_sides(side, factor) for side in images.shape[-2:])
+    heights, widths = (tile_sides(side, factor) for side in images.shape[-2:])
     bands = [
         torch.cat([shrink(cells[:, i, j], tall, wide) for j, wide in enumerate(widths)], dim=-1)
         for i, tall in enumerate(heights)
     ]
     return torch.cat(bands, dim=-2)
-
-
-def _sides(side: int, factor: int) -> list[int]:
-    """Lengths of the tiles along a side, the remainder given to the first."""
-    return [side // factor + (i < side % factor) for i in range(factor)]
 
 
 def _nearest(images: Tensor, h: int, w: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -43,6 +44,9 @@ def import_set(
         raise HydrometerError(f"{path} holds no images")
     same_shape(foreign.images, source)
     finite("images", foreign.images)
+    rate = foreign.student_lr if student_lr is None else student_lr
+    if rate is not None and not 0 < rate < math.inf:
+        raise HydrometerError(f"student_lr={rate} is out of range; a learning rate lies above 0")
     images, notes = to_pixels(foreign.images, space, whitening)
     return make(
         images,
@@ -55,7 +59,7 @@ def import_set(
         soft=foreign.soft,
         weights=foreign.weights,
         index=foreign.index,
-        student_lr=foreign.student_lr if student_lr is None else student_lr,
+        student_lr=rate,
         notes=(
             f"imported from {path.name}; its method's seconds are unknown",
             *foreign.notes,

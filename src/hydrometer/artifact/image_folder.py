@@ -64,6 +64,7 @@ class ImageFolder:
         lost = [
             name for name in ("soft", "weights", "index") if getattr(compressed, name) is not None
         ]
+        lost += ["student_lr"] if compressed.card.student_lr is not None else []
         unkept = (f"not kept by image-folder: {', '.join(lost)}",) if lost else ()
         return (*loss_note(compressed), *unkept)
 

@@ -56,7 +56,9 @@ class Parquet:
         with whole(path) as draft, pq.ParquetWriter(draft, schema) as writer:
             for columns in _batches(compressed):
                 writer.write_table(pa.table(columns, schema=schema))
-        unkept = ("index is not kept by parquet",) if compressed.index is not None else ()
+        carried = {"index": compressed.index, "student_lr": compressed.card.student_lr}
+        lost = [name for name, value in carried.items() if value is not None]
+        unkept = (f"not kept by parquet: {', '.join(lost)}",) if lost else ()
         return (*loss_note(compressed), *unkept)
 
 
@@ -100,7 +102,7 @@ def _batches(compressed: CompressedSet) -> Iterator[dict[str, list[Any]]]:
 
 def _table(path: Path) -> Any:
     if not path.is_file():
-        raise HydrometerError(f"no file {path}")
+        raise HydrometerError(f"{path} is no file; give a .parquet file")
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -74,4 +76,4 @@ def write(thing: Tensor, path: Path) -> None:
         torch.save(thing.clone(), path)
     except RuntimeError as error:
         # torch reports a full disk as a RuntimeError of its archive writer.
-        raise OSError(str(error)) from error
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error

@@ -101,6 +101,11 @@ def plan(
         HydrometerError: The set is empty or of other classes, the design is unknown, or no factor
             can be switched.
     """
+    if protocol.settings.bank is not None:
+        raise HydrometerError(
+            "an attribution switches the augmentation, so it needs a teacher's labels online; "
+            f"use {protocol.base} without a bank"
+        )
     subject = align(subject, lab.source)
     if not len(subject):
         raise HydrometerError(f"the set by {subject.card.method} holds no images to train on")

@@ -1,32 +1,51 @@
-"""An attribution as one HTML file: the sentence, the waterfall drawn as SVG, and the tables.
+"""An attribution as a report tells it: the sentence, the waterfall drawn as SVG, and the tables.
 
 The file needs no script and asks the network for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from markupsafe import Markup
 
 from hydrometer.artifact.writing import whole
 from hydrometer.attribute import words
 from hydrometer.attribute.attribution import Attribution
 from hydrometer.attribute.words import Line
-from hydrometer.report import text
+from hydrometer.report import svg, text
+from hydrometer.report.figures import Figure
+from hydrometer.report.svg import Scale
+from hydrometer.report.templates import templates
 
-_WIDTH, _ROW, _LEFT, _RIGHT = 860, 40, 12, 190
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 880px; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; }
-td, th { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #8884; }
-td:last-child { font-variant-numeric: tabular-nums; }
-svg text { fill: currentColor; font-size: 13px; }
-.whole { fill: #7c858f; } .up { fill: #12908a; } .down { fill: #c8553d; }
-.range { stroke: currentColor; stroke-width: 1.5; } .axis { stroke: #8888; }
-svg { width: 100%; height: auto; } .note { opacity: .75; }
-"""
+_ROW = 44.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """An attribution in ready strings."""
+
+    protocol: str
+    sentence: str
+    waterfall: Figure
+    rows: tuple[tuple[str, str], ...]
+    cells: tuple[tuple[str, str], ...]
+    """Each cell of the design, and its test accuracies by seed in percent."""
+    notices: tuple[str, ...]
+
+
+def told(found: Attribution) -> Told:
+    """What a page says of an attribution."""
+    return Told(
+        protocol=found.protocol,
+        sentence=words.sentence(found),
+        waterfall=Figure(drawing(words.waterfall(found))),
+        rows=tuple(words.rows(found)),
+        cells=tuple((arm.name.replace("_", ", "), _percents(arm.accuracy)) for arm in found.arms),
+        notices=found.notices,
+    )
 
 
 def write(path: Path, found: Attribution, *, command: str) -> None:
@@ -36,58 +55,40 @@ def write(path: Path, found: Attribution, *, command: str) -> None:
         HydrometerError: `path` cannot be written; then nothing is left behind.
     """
     title = f"Where the accuracy of {found.card.method} on {found.source} comes from"
-    cells = [(arm.name.replace("_", ", "), _percents(arm.accuracy)) for arm in found.arms]
-    body = "\n".join(
-        (
-            f"<h1>{escape(title)}</h1>",
-            f"<p><strong>{escape(words.sentence(found))}</strong></p>",
-            svg(words.waterfall(found)),
-            _table(("", "value [95 % interval]"), words.rows(found)),
-            *(f'<p class="note">{escape(notice)}</p>' for notice in found.notices),
-            "<h2>Every student</h2>",
-            _table(
-                ("cell: images, labels, augmentation, recipe", "test accuracy by seed, %"), cells
-            ),
-            f"<p>Made by <code>{escape(command)}</code></p>",
-        )
-    )
+    page = templates().get_template("attribution.html.j2")
     with whole(path) as draft:
         draft.write_text(
-            f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-            f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n{body}\n</html>\n",
+            page.render(title=title, told=told(found), command=command),
             encoding="utf-8",
             newline="\n",
         )
 
 
-def svg(lines: Sequence[Line]) -> str:
+def drawing(lines: Sequence[Line]) -> Markup:
     """The waterfall: one bar a line, each starting where the last one ended, with its interval."""
-    top = max(0.01, *(end for line in lines for end in (line.start, line.end, _high(line))))
-    low = min(0.0, *(min(line.start, line.end, _low(line)) for line in lines))
-    scale = (_WIDTH - _LEFT - _RIGHT) / (top - low)
-
-    def x(value: float) -> float:
-        return round(_LEFT + (value - low) * scale, 2)
-
-    height = _ROW * len(lines) + 8
-    bars = "".join(_bar(line, x, _ROW * i) for i, line in enumerate(lines))
-    axis = f'<line class="axis" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{height}"/>'
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="waterfall of the parts">'
-        f"{axis}{bars}</svg>"
-    )
+    ends = [end for line in lines for end in (line.start, line.end, _low(line), _high(line))]
+    scale = Scale(min(0.0, *ends), max(0.01, *ends), 6, svg.WIDTH - 150)
+    height = _ROW * len(lines) + 4
+    zero = svg.number(scale(0))
+    axis = svg.tag("path", class_="grid", d=f"M{zero} 0V{svg.number(height)}")
+    label = "Waterfall: " + "; ".join(" ".join(line.cells) for line in lines)
+    bars = (_bar(line, scale, _ROW * i) for i, line in enumerate(lines))
+    return svg.figure(height, label, axis, *bars)
 
 
-def _bar(line: Line, x: Callable[[float], float], top: int) -> str:
-    left, right = sorted((x(line.start), x(line.end)))
+def _bar(line: Line, scale: Scale, top: float) -> Markup:
+    left, right = sorted((scale(line.start), scale(line.end)))
     kind = "whole" if line.unit == "%" else "up" if line.end >= line.start else "down"
-    low, high, middle = x(_low(line)), x(_high(line)), top + 28
-    name, value = map(escape, line.cells)
-    return (
-        f'<text x="{_LEFT + 2}" y="{top + 15}">{name}</text>'
-        f'<rect class="{kind}" x="{left}" y="{top + 20}" width="{round(right - left, 2)}" height="16"/>'
-        f'<line class="range" x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>'
-        f'<text x="{_WIDTH - _RIGHT + 8}" y="{top + 33}">{value}</text>'
+    low, high = svg.number(scale(_low(line))), svg.number(scale(_high(line)))
+    name, value = line.cells
+    return Markup("").join(
+        (
+            svg.tag("title", name),
+            svg.tag("text", svg.short(name, svg.WIDTH + 40), x=4, y=top + 15),
+            svg.tag("rect", class_=kind, x=left, y=top + 22, width=right - left, height=16),
+            svg.tag("path", class_="range", d=f"M{low} {svg.number(top + 30)}H{high}"),
+            svg.tag("text", value, class_="name", x=svg.WIDTH - 142, y=top + 34),
+        )
     )
 
 
@@ -102,8 +103,3 @@ def _high(line: Line) -> float:
 
 def _percents(values: Sequence[float]) -> str:
     return " ".join(text.percent(value) for value in values)
-
-
-def _table(head: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
-    lines = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
-    return f"<table><tr><th>{escape(head[0])}</th><th>{escape(head[1])}</th></tr>{lines}</table>"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from itertools import accumulate
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hydrometer import registry
 from hydrometer.types import HydrometerError, Spec
@@ -48,6 +49,26 @@ class Augmentation(Protocol):
         """The new views of `images` (k, b, c, h, w) that `u` (k, b, draws) float32 asks for."""
 
 
+@runtime_checkable
+class Cycling(Augmentation, Protocol):
+    """An augmentation whose first draw takes evenly spaced values, each once in `cycle` epochs.
+
+    The engine replaces that draw, because it alone knows the image and the epoch behind a sample.
+    """
+
+    @property
+    def cycle(self) -> int:
+        """Epochs of a cycle; 1 leaves the draw as it is."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Which draw of a sample goes through a cycle, and through how many values."""
+
+    draw: int
+    length: int
+
+
 class Whitening(Protocol):
     """A fitted, invertible map from pixel space, with 1.0 for white, to the space of students."""
 
@@ -85,7 +106,13 @@ class Pipeline:
                 f"augment: {' and '.join(mixing)} mix images more than once; keep one of them"
             )
         self.mixes = bool(mixing)
-        self.draws = sum(member.draws for member in self.members)
+        starts = [0, *accumulate(member.draws for member in self.members)]
+        self.draws = starts[-1]
+        self.turns = tuple(
+            Turn(start, member.cycle)
+            for start, member in zip(starts, self.members, strict=False)
+            if isinstance(member, Cycling) and member.cycle > 1
+        )
 
     def __call__(self, images: Tensor, u: Tensor) -> Augmented:
         """The images after the last member, with the partner and share of the one that mixed."""

@@ -31,6 +31,11 @@ class Boxes:
         """The boxes elsewhere."""
         return replace(self, top=self.top + down, left=self.left + right)
 
+    def where(self, these: Tensor, others: Boxes) -> Boxes:
+        """These boxes where a mask says so, and others elsewhere."""
+        pairs = ((vars(self)[name], vars(others)[name]) for name in vars(self))
+        return Boxes(*(torch.where(these, one, other) for one, other in pairs))
+
     def area(self, h: int, w: int) -> Tensor:
         """Pixels of each box that lie inside an h x w image."""
         tall = (self.top + self.height).clamp(0, h) - self.top.clamp(0, h)
@@ -44,6 +49,11 @@ class Boxes:
         tall = (rows >= 0) & (rows < self.height[..., None])
         wide = (columns >= 0) & (columns < self.width[..., None])
         return (tall[..., :, None] & wide[..., None, :]).unsqueeze(-3)
+
+
+def tile_sides(side: int, factor: int) -> list[int]:
+    """Lengths of `factor` tiles along a side, a remainder given to the first pixel by pixel."""
+    return [side // factor + (place < side % factor) for place in range(factor)]
 
 
 def nearest(length: float) -> int:

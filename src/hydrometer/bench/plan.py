@@ -1,21 +1,24 @@
-"""Plans: which sources, methods, budgets and protocols are crossed, as written in a TOML file."""
+"""Plans: which sources, methods, budgets and protocols are crossed, as written in a TOML file.
+
+Reading imports no plug-in and no torch, so that a large plan reports its status at once; `bench.names`
+looks the names up before anything is run.
+"""
 
 from __future__ import annotations
 
 import difflib
-import inspect
 import itertools
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from hydrometer import digest, protocols, registry, students
-from hydrometer.report.text import read_bytes
+from hydrometer import digest, registry
 from hydrometer.types import Budget, HydrometerError
+from hydrometer.units import read_bytes
 
 AXES = ("sources", "methods", "budgets", "protocols")
 OPTIONAL = ("students", "seeds")
@@ -24,10 +27,11 @@ PLACES = ("name", "out", "store")
 
 @dataclass(frozen=True)
 class Cell:
-    """One verdict of a plan; every name is written in its one canonical way.
+    """One verdict of a plan, in the words of the plan without their spaces.
 
-    A student of the plan's `students` is part of `protocol`, in braces. `seed` is the method's: the
-    seeds of the students are a setting of the protocol.
+    `seed` is the method's: the seeds of the students are a setting of the protocol. `student` is the
+    one of the plan's `students` that the protocol is changed to. Two spellings of one protocol are two
+    cells, of which the second finds every student of the first in the store.
     """
 
     source: str
@@ -35,6 +39,7 @@ class Cell:
     budget: str
     seed: int
     protocol: str
+    student: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -42,7 +47,11 @@ class Cell:
         return digest.of(self)
 
     def __str__(self) -> str:
-        return f"{self.method} ({self.budget}, seed {self.seed}) on {self.source}, {self.protocol}"
+        with_student = f" with {self.student}" if self.student else ""
+        return (
+            f"{self.method} ({self.budget}, seed {self.seed}) on {self.source}, "
+            f"{self.protocol}{with_student}"
+        )
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,14 @@ class Plan:
     cells: tuple[Cell, ...]
 
 
-def read(path: Path) -> Plan:
+Check = Callable[[str], object]
+"""Raises HydrometerError where a value of an axis names nothing that is known."""
+
+
+def read(path: Path, checks: Mapping[str, Check] | None = None) -> Plan:
     """Read a plan; its paths are taken from the folder it lies in.
+
+    `checks` are called on every value of the axis they are named after.
 
     ```toml
     [plan]
@@ -71,8 +86,8 @@ def read(path: Path) -> Plan:
     ```
 
     Raises:
-        HydrometerError: The file cannot be read, or holds unknown names: all of them are listed at
-            once, with their lines.
+        HydrometerError: The file cannot be read, or something in it is wrong: all of it is listed at
+            once, with its lines.
     """
     try:
         text = path.read_text("utf-8")
@@ -83,7 +98,7 @@ def read(path: Path) -> Plan:
         raise HydrometerError(f"plan {path} is not TOML: {error}") from error
     if not isinstance(table, dict):
         raise HydrometerError(f"plan {path} has no table [plan]")
-    return _Reader(path, text, table).plan()
+    return _Reader(path, text, table, checks or {}).plan()
 
 
 @dataclass(frozen=True)
@@ -98,14 +113,16 @@ class _Fault:
 class _Reader:
     """Reads all of a plan before it complains."""
 
-    def __init__(self, path: Path, text: str, table: dict[str, object]) -> None:
-        self.path, self.lines, self.table = path, text.splitlines(), table
+    def __init__(
+        self, path: Path, text: str, table: dict[str, object], checks: Mapping[str, Check]
+    ) -> None:
+        self.path, self.lines, self.table, self.checks = path, text.splitlines(), table, checks
         self.faults: list[_Fault] = []
 
     def plan(self) -> Plan:
         self._check_keys()
-        axes = [self._axis(name, read_one) for name, read_one in READERS.items()]
-        with_students = self._axis("students", _student) if "students" in self.table else [None]
+        axes = [self._axis(name) for name in AXES]
+        with_students = self._axis("students") if "students" in self.table else [None]
         seeds = self._seeds()
         places = {name: self._place(name) for name in PLACES if name in self.table}
         if self.faults:
@@ -120,13 +137,13 @@ class _Reader:
         known = [*PLACES, *AXES, *OPTIONAL]
         for key in self.table:
             if key not in known:
-                self._fault(self._line(key), _unknown("key", key, known))
+                self._fault(self._line(key), unknown("key", key, known))
         for axis in AXES:
             if axis not in self.table:
                 self._fault(self._line(r"[plan]"), f"{axis} is missing")
 
-    def _axis(self, axis: str, read_one: Callable[[str], str]) -> list[str]:
-        """The values of an axis in canonical form; what cannot be read becomes a fault."""
+    def _axis(self, axis: str) -> list[str]:
+        """The values of an axis without their spaces; what cannot be read becomes a fault."""
         values = self.table.get(axis, [])
         if not isinstance(values, list) or (axis in self.table and not values):
             self._fault(self._line(axis), f"{axis} must be a list of names")
@@ -136,7 +153,8 @@ class _Reader:
             try:
                 if not isinstance(value, str):
                     raise HydrometerError(f"{value!r} in {axis} is not text")
-                found.append(read_one(value))
+                found.append(READERS[axis](value))
+                self.checks.get(axis, READERS[axis])(value)
             except HydrometerError as error:
                 self._fault(self._line(axis, value), str(error))
         return found
@@ -173,18 +191,11 @@ def _cross(
     axes: Sequence[list[str]], with_students: Sequence[str | None], seeds: Sequence[int]
 ) -> Iterator[Cell]:
     """Cells in the order that shares most: all protocols of a set together, all sets of a source."""
-    sources, methods, budgets, names = axes
-    judges = [_with_student(name, student) for name in names for student in with_students]
-    for source, method, budget, seed, judge in itertools.product(
-        sources, methods, budgets, seeds, judges
+    sources, methods, budgets, protocols = axes
+    for source, method, budget, seed, protocol, student in itertools.product(
+        sources, methods, budgets, seeds, protocols, with_students
     ):
-        yield Cell(source, method, budget, seed, judge)
-
-
-def _with_student(protocol: str, student: str | None) -> str:
-    return (
-        protocol if student is None else protocols.load(protocol).changed({"student": student}).name
-    )
+        yield Cell(source, method, budget, seed, protocol, student)
 
 
 def read_budget(text: str) -> Budget:
@@ -204,49 +215,24 @@ def read_budget(text: str) -> Budget:
     )
 
 
-def _source(text: str) -> str:
-    """A source whose kind is known; whether its files are there shows when it is loaded."""
-    kind = re.split(r"[:+]", text.strip())[0].lower().replace("_", "-")
-    _known("source", kind)
-    return text.strip()
-
-
-def _method(text: str) -> str:
-    spec = registry.parse(text)
-    _known("method", spec.name)
-    parameters = inspect.signature(registry.get("method", spec.name)).parameters
-    for name in spec.kwargs:
-        if name not in parameters:
-            raise HydrometerError(f"method {spec.name} has no argument {name!r}")
-    return str(spec)
-
-
-def _protocol(text: str) -> str:
-    base = text.partition("{")[0].strip()
-    if "@" in base:
-        _known("protocol", base)
-    return protocols.load(text).name
-
-
-def _student(text: str) -> str:
-    return str(students.spec(text))
-
-
-def _known(kind: str, name: str) -> None:
-    if name not in registry.names(kind):
-        raise HydrometerError(_unknown(kind, name, registry.names(kind)))
-
-
-def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+def unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    """As `registry.unknown`, short enough to stand in a list of such faults."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f", did you mean {near[0]!r}?" if near else ""
     return f"no {kind} named {name!r}{hint}"
 
 
+def _spaceless(text: str) -> str:
+    if not text.strip():
+        raise HydrometerError("a name is empty")
+    return "".join(text.split())
+
+
 READERS: dict[str, Callable[[str], str]] = {
-    "sources": _source,
-    "methods": _method,
+    "sources": str.strip,
+    "methods": lambda text: str(registry.parse(text)),
     "budgets": lambda text: str(read_budget(text)),
-    "protocols": _protocol,
+    "protocols": _spaceless,
+    "students": _spaceless,
 }
-"""How a value of each axis is checked and written in its one way."""
+"""How a value of each axis is written in its one way."""

@@ -9,12 +9,13 @@ from itertools import groupby
 
 import torch
 
-from hydrometer import digest, protocols, sources, verdict
+from hydrometer import digest, sources, verdict
 from hydrometer.artifact import container
 from hydrometer.artifact.rows import from_rows
-from hydrometer.bench import sets
+from hydrometer.bench import names, sets
 from hydrometer.bench.plan import Cell, Plan, read_budget
 from hydrometer.bench.run import open_cells
+from hydrometer.engine import teachers
 from hydrometer.engine.loop import Job
 from hydrometer.execute.lab import Lab
 from hydrometer.methods.budget import per_class
@@ -23,14 +24,12 @@ from hydrometer.sources.draw import draw
 from hydrometer.store import Store
 from hydrometer.types import CompressedSet, Cost, HydrometerError
 
-UNTRAINED = "not trained yet"
-
 
 @dataclass(frozen=True)
 class Price:
     """The cost of all open cells together, work they share counted once.
 
-    Sets and teachers are not in it: what a method takes is not known before it has run.
+    The making of sets is not in it: what a method takes is not known before it has run.
     """
 
     cells: int
@@ -74,14 +73,26 @@ class _Estimator:
         """Take up the trials of every cell; yields the ones that cannot be run."""
         for cell in cells:
             try:
-                protocol, subject = protocols.load(cell.protocol), self._subject(cell)
-                for arm in protocol.arms(Case(subject, self.lab.source, (UNTRAINED,))):
-                    for job in verdict.jobs_of(arm, self.lab.source):
-                        self.jobs.setdefault(digest.of_trial(job.trial), job)
+                protocol, subject = names.protocol(cell), self._subject(cell)
+                self._take_up(protocol, subject)
             except HydrometerError as error:
                 yield f"{cell}: {error}"
             else:
                 self.last = protocol, subject
+
+    def _take_up(self, protocol: Protocol, subject: CompressedSet) -> None:
+        source = self.lab.source
+        names: tuple[str, ...] = ()
+        teaching: list[Job] = []
+        if protocol.settings.teacher:
+            teacher = verdict.teacher_job(protocol, source)
+            names = (digest.of_trial(teacher.trial),)
+            teaching = [] if teachers.known(names[0]) else [teacher]
+        arms = protocol.arms(Case(subject, source, names))
+        jobs = [job for arm in arms for job in verdict.jobs_of(arm, source)]
+        taught = any(arm.recipe.teacher for arm in arms)
+        for job in [*jobs, *(teaching if taught else ())]:
+            self.jobs.setdefault(digest.of_trial(job.trial), job)
 
     def planned(self) -> verdict.Plan:
         """Everything that was collected, as if it were one verdict."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from hydrometer import digest, methods, registry, seeds
 from hydrometer.artifact import container
 from hydrometer.bench.plan import Cell, Plan, read_budget
@@ -17,14 +19,33 @@ def path_of(plan: Plan, cell: Cell, source: Source) -> Path:
     return plan.out / "sets" / f"{name}.safetensors"
 
 
-def obtain(plan: Plan, cell: Cell, source: Source, observer: Observer) -> CompressedSet:
-    """The set of a cell, from its file if there is a sound one, else made now and kept."""
+def obtain(plan: Plan, cell: Cell, source: Source, observer: Observer) -> CompressedSet | None:
+    """The set of a cell, from its file if there is a sound one, else made now and kept.
+
+    None while another process is making it: the system drops that process's lock when it dies.
+    """
     path = path_of(plan, cell, source)
-    if path.is_file():
-        try:
-            return container.load(path)
-        except HydrometerError as error:
-            observer.say(f"{error}; it is made again")
+    found = _recall(path, observer)
+    if found is not None:
+        return found
+    try:
+        with FileLock(plan.out / "locks" / f"{path.stem}.lock", blocking=False):
+            return _recall(path, observer) or _make(path, cell, source)
+    except Timeout:
+        return None
+
+
+def _recall(path: Path, observer: Observer) -> CompressedSet | None:
+    if not path.is_file():
+        return None
+    try:
+        return container.load(path)
+    except HydrometerError as error:
+        observer.say(f"{error}; it is made again")
+        return None
+
+
+def _make(path: Path, cell: Cell, source: Source) -> CompressedSet:
     made = methods.compress(
         source,
         registry.parse(cell.method),

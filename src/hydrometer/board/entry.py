@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -22,6 +25,8 @@ from hydrometer.types import (
     Stored,
     Verdict,
 )
+
+_STRETCHES = 25
 
 
 class SetPlace(Stored):
@@ -51,12 +56,20 @@ class RawRun(Stored):
     val_totals: tuple[int, ...]
     test_hits: tuple[int, ...]
     test_totals: tuple[int, ...]
+    steps: int = 0
+    seconds: float = 0.0
+    losses: tuple[float, ...] = ()
+    """Training loss of up to 25 equal stretches, of runs at the chosen rate alone."""
 
 
 class Entry(Stored):
-    """A verdict as it lies on a board."""
+    """A verdict as it lies on a board.
 
-    schema_version: Literal[1] = 1
+    Version 2 added what training took and how its loss fell; in entries of version 1 those fields
+    are 0 or empty, which means that they are not known.
+    """
+
+    schema_version: Literal[1, 2] = 2
     set: SetPlace
     card: Card
     protocol: str
@@ -68,6 +81,9 @@ class Entry(Stored):
     recipes: Mapping[str, str]
     """Recipes by digest, as canonical JSON."""
     notices: tuple[str, ...]
+    steps: int = 0
+    seconds: float = 0.0
+    teacher_bytes: int = 0
     environment: Environment
     reported: Reported | None = None
 
@@ -76,6 +92,22 @@ class Entry(Stored):
         """The arm of the set itself: `subject`, or the first of its kind."""
         named = [arm for arm in self.arms if arm.name.partition("_")[0] == "subject"]
         return next((arm for arm in named if arm.name == "subject"), named[0])
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that the entry was made from."""
+        shared = Entry.model_fields.keys() & Verdict.model_fields.keys() - {"schema_version"}
+        values = {name: getattr(self, name) for name in shared}
+        return Verdict(set_digest=self.set.digest, **values)
+
+    @property
+    def full_runs(self) -> Mapping[str, Run]:
+        """The raw runs by key, each with its recipe and where it happened."""
+        known = {"source_digest": self.source_digest, "environment": self.environment}
+        return {
+            run.key: Run(**run.model_dump(), recipe=self.recipes[run.recipe_digest], **known)
+            for run in self.runs
+        }
 
     @property
     def file_name(self) -> str:
@@ -102,6 +134,7 @@ def make(verdict: Verdict, runs: Iterable[Run], where: str, reported: Reported |
         )
     if not any(arm.name.startswith("subject") for arm in verdict.arms):
         raise HydrometerError(f"protocol {verdict.protocol} has no arm for the set itself")
+    chosen = {arm.recipe_digest for arm in verdict.arms}
     return Entry(
         set=SetPlace(digest=verdict.set_digest, where=where),
         card=verdict.card,
@@ -110,9 +143,12 @@ def make(verdict: Verdict, runs: Iterable[Run], where: str, reported: Reported |
         source_digest=verdict.source_digest,
         estimates=verdict.estimates,
         arms=verdict.arms,
-        runs=tuple(_raw(found[key]) for key in wanted),
+        runs=tuple(_raw(found[key], chosen) for key in wanted),
         recipes={found[key].recipe_digest: found[key].recipe for key in wanted},
         notices=verdict.notices,
+        steps=verdict.steps,
+        seconds=round(verdict.seconds, 3),
+        teacher_bytes=verdict.teacher_bytes,
         environment=verdict.environment,
         reported=reported,
     )
@@ -130,7 +166,7 @@ def write(entry: Entry, board: Path) -> Path:
         raise HydrometerError(f"cannot make folder {board}: {error.strerror}") from error
     path = board / entry.file_name
     with whole(path) as draft:
-        draft.write_text(entry.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        draft.write_text(_reviewable(entry), encoding="utf-8")
     return path
 
 
@@ -160,5 +196,23 @@ def read_all(board: Path) -> list[Entry]:
     return [read(path) for path in sorted(board.glob("*.json"))]
 
 
-def _raw(run: Run) -> RawRun:
-    return RawRun(**{name: getattr(run, name) for name in RawRun.model_fields})
+def _raw(run: Run, chosen: Container[str]) -> RawRun:
+    """A run as entries keep it: with losses only where it was trained at its arm's chosen rate."""
+    values = {name: getattr(run, name) for name in RawRun.model_fields}
+    losses = _coarse(run.losses) if run.recipe_digest in chosen else ()
+    return RawRun(**values | {"losses": losses, "seconds": round(run.seconds, 3)})
+
+
+def _coarse(losses: Sequence[float]) -> tuple[float, ...]:
+    """Means over at most 25 stretches of about equal length, to four digits."""
+    count = min(_STRETCHES, len(losses))
+    ends = [round(i * len(losses) / count) for i in range(count + 1)] if count else [0]
+    return tuple(float(f"{fmean(losses[a:b]):.4g}") for a, b in pairwise(ends))
+
+
+def _reviewable(entry: Entry) -> str:
+    """JSON with a line for each field, and lists of numbers on one line."""
+    shown = json.dumps(entry.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    return (
+        re.sub(r"\[[-+\d.eE,\sNaInfity]*\]", lambda found: " ".join(found[0].split()), shown) + "\n"
+    )

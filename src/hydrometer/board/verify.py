@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,22 @@ import numpy as np
 
 from hydrometer import protocols, seeds, verdict
 from hydrometer.artifact import container
+from hydrometer.board.commands import make_again
 from hydrometer.board.entry import Entry
+from hydrometer.engine.environment import environment
 from hydrometer.execute import Observer
 from hydrometer.execute.lab import Lab
+from hydrometer.execute.serial import execute
 from hydrometer.stats import bootstrap
 from hydrometer.store import Store
-from hydrometer.types import ArmResult, CompressedSet, Estimate, HydrometerError, Source, Verdict
+from hydrometer.types import (
+    ArmResult,
+    CompressedSet,
+    Environment,
+    Estimate,
+    HydrometerError,
+    Source,
+)
 
 
 @dataclass(frozen=True)
@@ -56,38 +67,76 @@ class Verification:
         return self.same_digits or all(arm.agrees for arm in self.arms)
 
 
-def verify(entry: Entry, lab: Lab, observer: Observer, subject: Path | None = None) -> Verification:
+def verify(
+    entry: Entry,
+    lab: Lab,
+    observer: Observer,
+    subject: Path | None = None,
+    arms: Sequence[str] = (),
+) -> Verification:
     """Train every student of an entry anew, and compare; `subject` is its set, if it was fetched.
 
+    With `arms`, only the students of these arms, which is quicker and says less.
+
     Raises:
-        HydrometerError: The set or the source is not there, or not the one of the entry.
+        HydrometerError: The set or the source is not there, or not the one of the entry, or it has
+            no such arm.
     """
     if lab.source.digest != entry.source_digest:
         raise HydrometerError(
             f"source {lab.source.name} has digest {lab.source.digest}, and the entry was measured "
             f"on {entry.source} with {entry.source_digest}; give the same data"
         )
+    part = _only(entry, arms)
     data = _set_of(entry, subject, lab.source)
     # A store in memory: what is on disk must not answer for the students.
     with Store(":memory:") as store:
         planned = verdict.plan(data, protocols.load(entry.protocol), lab)
-        again = verdict.evaluate(planned, lab, store, observer)
-        hits = {run.key: run.test_hits for run in store.runs()}
-    return compare(entry, again, hits)
+        planned = _restricted(planned, arms, lab) if arms else planned
+        if planned.teacher is not None:
+            verdict.teacher_for(planned.protocol, lab, observer)
+        runs = execute(planned.jobs, lab, store, observer)
+    again = tuple(verdict.result(arm, lab.source, runs) for arm in planned.arms)
+    hits = {run.key: run.test_hits for run in runs.values()}
+    return compare(part, again, environment(lab.device), hits)
 
 
-def compare(entry: Entry, again: Verdict, hits: Mapping[str, tuple[int, ...]]) -> Verification:
+def compare(
+    entry: Entry,
+    again: Sequence[ArmResult],
+    place: Environment,
+    hits: Mapping[str, tuple[int, ...]],
+) -> Verification:
     """An entry beside a second measurement of it, whose test hits are given by key of the run."""
-    now = {arm.name: arm for arm in again.arms}
+    now = {arm.name: arm for arm in again}
     if set(now) != {arm.name for arm in entry.arms}:
         raise HydrometerError(
             f"{entry.protocol} now has the arms {', '.join(sorted(now))}, and the entry has others"
         )
     return Verification(
-        same_environment=entry.environment == again.environment,
+        same_environment=entry.environment == place,
         same_digits={run.key: run.test_hits for run in entry.runs} == dict(hits),
         arms=tuple(_check(arm, now[arm.name]) for arm in entry.arms),
     )
+
+
+def _only(entry: Entry, names: Sequence[str]) -> Entry:
+    """The entry with these arms and their runs alone; with all of them where none is named."""
+    known = [arm.name for arm in entry.arms]
+    for name in names:
+        if name not in known:
+            raise HydrometerError(f"the entry has no arm {name!r}; it has {', '.join(known)}")
+    arms = tuple(arm for arm in entry.arms if arm.name in (names or known))
+    keys = {key for arm in arms for key in arm.runs}
+    runs = tuple(run for run in entry.runs if run.key in keys)
+    return entry.model_copy(update={"arms": arms, "runs": runs})
+
+
+def _restricted(planned: verdict.Plan, names: Sequence[str], lab: Lab) -> verdict.Plan:
+    """A plan without the arms that are not asked for."""
+    arms = tuple(arm for arm in planned.arms if arm.name in names)
+    jobs = tuple(job for arm in arms for job in verdict.jobs_of(arm, lab.source))
+    return dataclasses.replace(planned, arms=arms, jobs=jobs)
 
 
 def _check(then: ArmResult, now: ArmResult) -> ArmCheck:
@@ -102,10 +151,15 @@ def _check(then: ArmResult, now: ArmResult) -> ArmCheck:
 
 
 def _set_of(entry: Entry, subject: Path | None, source: Source) -> CompressedSet:
+    """The set of an entry: from the file, from where the entry says it is, or made again."""
     path = subject or Path(entry.set.where)
     if subject is None and not path.is_file():
+        made = make_again(entry.card, source)
+        if made is not None and made.digest == entry.set.digest:
+            return made
+        again = "" if made is None else f", and {entry.card.method} made another one here"
         raise HydrometerError(
-            f"the set is not at {entry.set.where}; fetch it and name the file with --set"
+            f"the set is not at {entry.set.where}{again}; fetch it and name the file with --set"
         )
     data = container.align(container.load(path), source)
     if data.digest != entry.set.digest:

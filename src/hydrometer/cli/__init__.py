@@ -21,7 +21,9 @@ from hydrometer.cli import (
     export,
     import_,
     list_,
+    relabel,
     report,
+    serve,
     show,
     trust,
 )
@@ -63,9 +65,11 @@ for module, name in (
     (compress, "compress"),
     (import_, "import"),
     (export, "export"),
+    (relabel, "relabel"),
     (evaluate, "evaluate"),
     (attribute, "attribute"),
     (report, "report"),
+    (serve, "serve"),
     (list_, "list"),
     (show, "show"),
     (trust, "trust"),
@@ -84,11 +88,21 @@ def main() -> None:
         fail(str(error), MISTAKE)
     except OSError as error:
         fail(of_system(error), MISTAKE)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        fail("not enough memory; take a smaller student, batch or source", MISTAKE)
     except SystemExit as leaving:
         # typer turns Ctrl-C into this code, without a word.
         if leaving.code != INTERRUPTED:
             raise
         fail("stopped; finished students are stored: run the same command to go on", INTERRUPTED)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; torch says it of a processor in a plain RuntimeError."""
+    said = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in said or "allocate memory" in said
 
 
 def of_system(error: OSError) -> str:

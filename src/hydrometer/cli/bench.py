@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption
+from hydrometer.cli.options import JsonOption, LogOption, OnOption, QuietOption, VerboseOption
 
 if TYPE_CHECKING:
     from hydrometer.bench.plan import Plan
@@ -20,6 +20,8 @@ app = typer.Typer(
 PlanArgument = Annotated[
     Path, typer.Argument(help="Plan: a TOML file with a table [plan].", metavar="PLAN.toml")
 ]
+AHEAD = 32
+"""Verdicts whose students other executors than the serial one get together."""
 FAILED = 1
 """Exit code when a plan ended with cells that failed."""
 
@@ -33,6 +35,16 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
+    log: LogOption = None,
+    on: OnOption = "serial",
+    ahead: Annotated[
+        int | None,
+        typer.Option(
+            help="Verdicts whose students are trained together; more keep more machines busy. "
+            "1 for serial, 32 elsewhere.",
+            min=1,
+        ),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -41,18 +53,26 @@ def run(
 
     Leaves with code 1 if cells have failed; `bench status` says why.
     """
-    from hydrometer.bench import plan as plans
-    from hydrometer.bench import results
+    from hydrometer.bench import names, results
     from hydrometer.bench import run as runner
-    from hydrometer.cli.console import talk, watching, write
+    from hydrometer.cli.console import talk, write
+    from hydrometer.cli.logs import watched
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
 
-    asked = plans.read(plan)
+    asked = names.read(plan)
     if dry_run:
         show_price(asked, retry_failed, json)
         return
-    with watching(quiet, verbose) as observer:
-        ended = runner.run(asked, default_device(), observer, retry_failed=retry_failed)
+    with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
+        ended = runner.run(
+            asked,
+            default_device(),
+            observer,
+            retry_failed=retry_failed,
+            execute=execute,
+            ahead=ahead or (1 if on == "serial" else AHEAD),
+        )
         for result in ended:
             if not quiet:
                 talk.print(cell_line(result))
@@ -64,7 +84,10 @@ def run(
 
 @app.command("status")
 def status(plan: PlanArgument, json: JsonOption = False) -> None:
-    """Show what is done, failed and left of a plan, and how long the rest may take."""
+    """Show what is done, failed and left of a plan, and how long the rest may take.
+
+    Names are not looked up, which keeps it quick; `run` and `run --dry-run` do that first of all.
+    """
     from hydrometer.bench import plan as plans
     from hydrometer.bench import results
     from hydrometer.cli.console import write
@@ -89,18 +112,19 @@ def show_price(plan: Plan, retry_failed: bool, json: bool) -> None:
         write(encoder.dumps({"plan": plan.name} | dataclasses.asdict(found)))
         return
     write(text.cost(found.cost, f"{plan.name}, {found.cells:,} cells", device.type))
-    write("making the sets, and teachers, comes on top")
+    write("making the sets comes on top")
     for reason in found.impossible:
         write(f"cannot run {reason}")
 
 
 def cell_line(result: CellResult) -> str:
     """One ended cell as one line."""
-    from hydrometer.report import text
+    from hydrometer import units
 
     what = f"{result.method} ({result.budget}, seed {result.seed}) on {result.source}"
-    end = text.duration(result.seconds) if result.status == "done" else f"failed: {result.reason}"
-    return f"{what}, {result.protocol}: {end}"
+    judge = f"{result.protocol} with {result.student}" if result.student else result.protocol
+    end = units.duration(result.seconds) if result.status == "done" else f"failed: {result.reason}"
+    return f"{what}, {judge}: {end}"
 
 
 def progress_json(found: Progress) -> str:
@@ -114,19 +138,23 @@ def progress_json(found: Progress) -> str:
         "failed": [result.model_dump(mode="json") for result in found.failed],
         "left": found.left,
         "seconds_left": found.seconds_left,
+        "students": found.students,
+        "processes": found.processes,
     }
     return encoder.dumps(told)
 
 
 def progress_text(found: Progress) -> str:
     """The progress of a plan: one line, then one for each failed cell."""
-    from hydrometer.report import text
+    from hydrometer import units
 
     time = "" if not found.left else ", time not known yet"
     if found.left and found.seconds_left is not None:
-        time = f", about {text.duration(found.seconds_left)}"
+        time = f", about {units.duration(found.seconds_left)}"
     head = (
         f"{found.name}: {found.done:,} of {found.cells:,} cells done, "
         f"{len(found.failed):,} failed, {found.left:,} left{time}"
     )
-    return "\n".join([head, *map(cell_line, found.failed)])
+    by = f", {found.processes:,} processes at work" if found.processes else ""
+    lines = [head, f"{found.students:,} students in the store{by}"]
+    return "\n".join([*lines, *map(cell_line, found.failed)])

@@ -42,11 +42,15 @@ def add(
     reported_in: Annotated[
         str | None, typer.Option("--reported-in", help="Paper and table of that number.")
     ] = None,
+    sheet: Annotated[
+        bool, typer.Option(help="Keep a contact sheet of the images beside the entry.")
+    ] = True,
     json: JsonOption = False,
 ) -> None:
     """Turn a verdict of a store into one JSON file that can be reviewed and verified."""
     from hydrometer.artifact import container
     from hydrometer.board import entry as entries
+    from hydrometer.board import sheets
     from hydrometer.cli.console import write
     from hydrometer.store import Store
 
@@ -60,6 +64,8 @@ def add(
         runs = held.get_many(keys).values()
         made = entries.make(found, runs, where or str(path), told)
     file = entries.write(made, board)
+    if sheet:
+        sheets.write(judged, board)
     write(made.model_dump_json() if json else f"{file}: {made.card.method}, {made.protocol}")
 
 
@@ -109,6 +115,10 @@ def verify(
     subject: Annotated[
         Path | None, typer.Option("--set", help="The set, where it is not at the entry's place.")
     ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this arm, such as subject (repeatable): quicker, and says less."),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -128,7 +138,7 @@ def verify(
     entry = entries.read(path)
     lab = Lab(sources.load(source), default_device())
     with watching(quiet, verbose) as observer:
-        found = verification.verify(entry, lab, observer, subject)
+        found = verification.verify(entry, lab, observer, subject, arm or ())
     write(verification_json(found) if json else verification_text(found))
     if not found.reproduces:
         raise typer.Exit(DIFFERS)

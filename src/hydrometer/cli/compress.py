@@ -21,6 +21,14 @@ def command(
     size: Annotated[
         str | None, typer.Option("--bytes", help="Budget: bytes stored, e.g. 200kB.")
     ] = None,
+    codec: Annotated[
+        str,
+        typer.Option(help="How images are stored and counted: raw, png, jpeg, jpeg(quality=50)."),
+    ] = "raw",
+    teacher_of: Annotated[
+        str | None,
+        typer.Option("--for", help="Also pay for the teacher that this protocol trains with."),
+    ] = None,
     out: OutOption = Path("set.safetensors"),
     trust: Annotated[
         str | None,
@@ -36,24 +44,28 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Make a small training set from a source, by one method and within one budget."""
-    from hydrometer import methods, registry, seeds, sources
+    from hydrometer import methods, protocols, registry, seeds, sources, verdict
     from hydrometer.artifact import container
-    from hydrometer.cli.console import write
+    from hydrometer.cli.console import working, write
     from hydrometer.cli.describe import set_json
+    from hydrometer.methods.codec import read
     from hydrometer.methods.select import manifest as manifests
     from hydrometer.report import text
     from hydrometer.types import Budget
 
     budget = Budget(per_class=ipc, fraction=fraction, bytes=text.read_bytes(size) if size else None)
-    spec = registry.parse(method)
-    made = methods.compress(
-        sources.load(source),
-        spec,
-        budget,
-        trust=registry.parse(trust) if trust else None,
-        rng=seeds.numpy_rng(seed, f"method/{spec}"),
-        seed=seed,
-    )
+    spec, stored_as, loaded = registry.parse(method), read(codec), sources.load(source)
+    with working(f"{spec} on {source}"):
+        made = methods.compress(
+            loaded,
+            spec,
+            budget,
+            trust=registry.parse(trust) if trust else None,
+            stored_as=stored_as,
+            teacher=verdict.teacher_bytes(protocols.load(teacher_of), loaded) if teacher_of else 0,
+            rng=seeds.numpy_rng(seed, f"method/{spec}"),
+            seed=seed,
+        )
     container.save(made, out)
     if manifest is not None:
         manifests.write(manifests.describe(made), manifest)

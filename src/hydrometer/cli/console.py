@@ -11,13 +11,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-from hydrometer.types import Run
+from hydrometer.types import Run, Verdict
 
 talk = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 """Prints text as it is: a path may hold brackets and colons, and a log wants whole lines."""
@@ -27,6 +28,15 @@ def write(text: str) -> None:
     """Print a line of the result on standard output."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def working(on: str) -> Iterator[None]:
+    """Show on a terminal that work of unknown length goes on, and for how long; in a log say nothing."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bar:
+        bar.add_task(on, total=None)
+        yield
 
 
 class Lines:
@@ -49,6 +59,9 @@ class Lines:
         talk.print(
             f"student {self.done}/{self.total} seed {run.seed}: {state}, {run.seconds:.1f} s"
         )
+
+    def judged(self, verdict: Verdict) -> None:
+        """Say nothing: the command prints its verdicts itself."""
 
     def say(self, text: str) -> None:
         """Pass on what a verbose user wants to know."""
@@ -81,6 +94,9 @@ class Bar:
         self.done += 1
         if self.task is not None:
             self.progress.update(self.task, description=f"student {self.done}/{self.total}")
+
+    def judged(self, verdict: Verdict) -> None:
+        """Say nothing: the command prints its verdicts itself."""
 
     def say(self, text: str) -> None:
         """Print above the bar."""

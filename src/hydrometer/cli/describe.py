@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hydrometer import registry
+from hydrometer.labels.shards import LabelBank, class_type
 from hydrometer.protocols import Protocol
+from hydrometer.report import text
 from hydrometer.types import CompressedSet
 
 UNSET = {
@@ -77,3 +79,34 @@ def set_json(path: Path, compressed: CompressedSet) -> str:
         "card": compressed.card.model_dump(mode="json"),
     }
     return json.dumps(told)
+
+
+FKD_VIEW = 29
+"""Bytes of crop box, flip, partner, share and box that a released FKD file stores for each view."""
+
+
+def bank_rows(bank: LabelBank) -> list[tuple[str, str]]:
+    """Names and values of a bank: what it belongs to, and its bytes piece by piece."""
+    card, size = bank.card, text.bytes
+    views = card.epochs * card.views
+    values = 2 * views * (card.top or len(card.classes))
+    numbers = class_type(len(card.classes)).itemsize * views * card.top if card.top else 0
+    pieces = [
+        ("logits", values),
+        ("class numbers", numbers),
+        ("headers", bank.bytes - values - numbers),
+    ]
+    listed = " + ".join(f"{name} {size(n)}" for name, n in pieces if n)
+    return [
+        ("digest", bank.contents.digest),
+        ("set", card.set_digest),
+        ("source", f"{card.source} ({card.source_digest})"),
+        ("protocol", card.protocol or "none"),
+        ("teacher", f"{', '.join(card.teachers)} ({card.labels})"),
+        ("views", f"{views} = {card.epochs} epochs x {card.views}, of seed {card.seed}"),
+        ("fixed by", card.view),
+        ("bytes", f"{size(bank.bytes)} = {listed}; views 0 B, drawn again from the seed"
+         f" (FKD files would store {size(FKD_VIEW * views)})"),
+        ("shards", str(len(bank.contents.shards))),
+        ("time", text.duration(bank.contents.seconds)),
+    ]  # fmt: skip

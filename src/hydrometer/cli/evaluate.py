@@ -10,6 +10,8 @@ import typer
 from hydrometer.cli.options import (
     DEFAULT_STORE,
     JsonOption,
+    LogOption,
+    OnOption,
     QuietOption,
     SetArgument,
     SourceOption,
@@ -45,6 +47,10 @@ def command(
         list[str] | None,
         typer.Option("--set", help="Any other setting, e.g. rates=0.01|0.1. Renames the protocol."),
     ] = None,
+    bank: Annotated[
+        Path | None,
+        typer.Option(help="Read the teacher's labels from this bank (see relabel). Renames."),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Also write an HTML report to this file.", callback=new_file)
     ] = None,
@@ -58,6 +64,8 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
+    log: LogOption = None,
+    on: OnOption = "serial",
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -69,12 +77,16 @@ def command(
     """
     from hydrometer import protocols, sources, verdict
     from hydrometer.artifact import container
-    from hydrometer.cli.console import talk, watching, write
+    from hydrometer.cli.console import talk, write
+    from hydrometer.cli.logs import watched
     from hydrometer.cli.tables import verdict_table
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
     from hydrometer.execute.lab import Lab
+    from hydrometer.labels.shards import open_bank
     from hydrometer.report import page, text
     from hydrometer.store import Store
+    from hydrometer.types import HydrometerError
 
     changes = {"student": student, "epochs": epochs, "seeds": seeds, "precision": precision}
     extra = protocols.read_changes(",".join(change or ()))
@@ -83,7 +95,11 @@ def command(
     )
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
-    with Store(store) as runs:
+    if bank is not None:
+        if on != "serial":
+            raise HydrometerError(f"--bank is read by this process alone; leave out --on {on}")
+        chosen = chosen.changed({"bank": lab.add_bank(open_bank(bank))})
+    with executor("serial" if dry_run else on) as execute, Store(store) as runs:
         plan = verdict.plan(subject, chosen, lab)
         cost = verdict.cost(plan, lab, runs)
         if not (quiet or dry_run):
@@ -94,8 +110,8 @@ def command(
             told = text.cost(cost, chosen.name, lab.device.type)
             write(cost_json(cost, chosen.name) if json else told)
             return
-        with watching(quiet, verbose) as observer:
-            judged = verdict.evaluate(plan, lab, runs, observer)
+        with watched(quiet, verbose, log or ()) as observer:
+            judged = verdict.evaluate(plan, lab, runs, observer, execute)
         if report is not None:
             used = list(runs.get_many([key for arm in judged.arms for key in arm.runs]).values())
             page.write(
@@ -119,9 +135,11 @@ def show_profile(trace: Path, plan: Plan, lab: Lab) -> None:
 
     job = plan.jobs[0]
     lens = lab.lens(job.trial.recipe.whiten)
-    teachers = lab.teachers(job.trial.recipe.teacher, lens)
+    recipe = job.trial.recipe
+    teachers = lab.teachers(recipe.teacher, lens, recipe.labels)
     exam = lab.exams(job.trial.recipe.whiten)[1]
-    found = profile.spans(job, lab.source, lens, exam, teachers, trace)
+    held = lab.bank(recipe.bank)
+    found = profile.spans(job, lab.source, lens, exam, teachers, trace, bank=held)
     total = sum(span.seconds for span in found)
     for span in found:
         talk.print(

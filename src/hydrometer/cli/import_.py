@@ -50,8 +50,13 @@ def command(
     from hydrometer.cli.console import talk, write
     from hydrometer.cli.describe import set_json
     from hydrometer.engine.data import fit
-    from hydrometer.types import Spec
+    from hydrometer.types import HydrometerError, Spec
 
+    sheet = preview or out.with_suffix(".png")
+    if sheet.resolve() == out.resolve():
+        raise HydrometerError(
+            f"the set and its preview cannot both be {out}; name another --preview"
+        )
     real = sources.load(source)
     spaces = {"normalised": Spec("normalise"), "zca": Spec("zca", (("eps", 0.1),))}
     whitening = fit(real, spaces[space]) if space in spaces else None
@@ -64,7 +69,6 @@ def command(
         labels_path=labels,
         student_lr=student_lr,
     )
-    sheet = preview or out.with_suffix(".png")
     container.save(made, out)
     sheets.sheet(made, sheet)
     for note in made.card.notes:

@@ -50,9 +50,24 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progre
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say what is batched, cached and chosen.")
 ]
+LogOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Also log students and verdicts: tensorboard:DIR, mlflow, mlflow:EXPERIMENT (repeatable).",
+        metavar="LOGGER",
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.", callback=new_file)]
 SetArgument = Annotated[
     Path,
     typer.Argument(help="A compressed set (.safetensors), from compress or import.", metavar="SET"),
+]
+OnOption = Annotated[
+    str,
+    typer.Option(
+        help="Where students are trained: serial, ray, ray:auto, ray://HOST:PORT, torchrun "
+        "(hydrometer list executors; docs/clusters.md).",
+        metavar="EXECUTOR",
+    ),
 ]
 DEFAULT_STORE = Path("runs.sqlite")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[
-        str, typer.Argument(help="A set (.safetensors), or the name of anything `list` lists.")
+        str,
+        typer.Argument(
+            help="A set (.safetensors), a label bank (folder), or a name that `list` lists."
+        ),
     ],
     json: JsonOption = False,
 ) -> None:
@@ -24,6 +27,8 @@ def command(
 
     if name.endswith(".safetensors") or Path(name).is_file():
         return show_set(Path(name), json)
+    if Path(name).is_dir():
+        return show_bank(Path(name), json)
     if "@" in name or "{" in name:
         return show_protocol(name, json)
     kinds = [kind for kind in registry.PACKAGES if name in registry.names(kind)]
@@ -62,6 +67,22 @@ def show_protocol(name: str, json: bool) -> None:
         write(protocol_story(found))
 
 
+def show_bank(folder: Path, json: bool) -> None:
+    """Print what a label bank holds, what it weighs piece by piece, and whether it is intact."""
+    from hydrometer.cli.console import write
+    from hydrometer.cli.describe import bank_rows
+    from hydrometer.labels.shards import open_bank
+
+    bank = open_bank(folder)
+    bank.verify()
+    if json:
+        write(bank.contents.model_dump_json())
+        return
+    write(f"{folder}: a label bank, {bank.card.form}")
+    for label, value in bank_rows(bank):
+        write(f"  {label:8} {value}")
+
+
 def show_set(path: Path, json: bool) -> None:
     """Print a set's card."""
     from hydrometer.artifact import container
@@ -87,7 +108,8 @@ def show_set(path: Path, json: bool) -> None:
         ("labels", "soft" if loaded.soft is not None else "hard"),
         (
             "bytes",
-            f"{text.bytes(card.bytes.total)} = images {text.bytes(card.bytes.images)} + "
+            f"{text.bytes(card.bytes.total)} = images {text.bytes(card.bytes.images)} "
+            f"({card.codec}) + "
             f"labels {text.bytes(card.bytes.labels)} + teacher {text.bytes(card.bytes.teacher)}",
         ),
         ("as files", as_files(loaded)),

@@ -12,17 +12,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import record_function
 
 from hydrometer import digest, seeds, students
-from hydrometer.augment import Augmented, Pipeline
+from hydrometer.augment import Augmented, Pipeline, Turn
+from hydrometer.augment.draws import permutation
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.environment import environment
 from hydrometer.engine.objective import Target
 from hydrometer.engine.program import Program, Solo, Stack
 from hydrometer.engine.schedules import Progress, Schedule
-from hydrometer.labels import Regime, Teachers
+from hydrometer.labels import Regime, Supplies, Teachers
+from hydrometer.labels.shards import LabelBank
+from hydrometer.losses import LossFn
 from hydrometer.registry import build
 from hydrometer.types import CompressedSet, Recipe, Run, Source, Spec, Trial
 
@@ -33,6 +36,8 @@ CURVE = 100
 
 OnStep = Callable[[int], None]
 OnEpoch = Callable[[int, Program], None]
+Alone = Callable[[nn.Module, Recipe, LossFn, torch.device], Program]
+"""Makes the program of a student that trains by itself."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +50,39 @@ class Job:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows (k, b) to train on at one step."""
+    """Rows (k, b) to train on at one step, seen as the draws of step `view` show them."""
 
     rows: Tensor
     progress: Progress
     closes_epoch: bool
+    view: int
 
 
 class Cohort:
-    """Students of one recipe, up to rate and seed, on sets of one size."""
+    """Students of one recipe, up to rate and seed, on sets of one size.
 
-    def __init__(self, jobs: Sequence[Job], source: Source, lens: Lens, teachers: Teachers) -> None:
-        self.jobs, self.source, self.lens = list(jobs), source, lens
+    With a label bank they all see the views of the bank's seed, its epochs over and over.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        source: Source,
+        lens: Lens,
+        teachers: Teachers,
+        bank: LabelBank | None = None,
+        alone: Alone = Solo,
+    ) -> None:
+        self.jobs, self.source, self.lens, self.alone = list(jobs), source, lens, alone
         self.recipe: Recipe = jobs[0].trial.recipe
         self.device = lens.device
         self.size = len(jobs[0].data)
         self.seeds = [job.trial.seed for job in jobs]
         self.rates = [job.trial.recipe.lr for job in jobs]
+        self.cycle = self.recipe.epochs if bank is None else bank.card.epochs
+        self.viewers = self.seeds if bank is None else [bank.card.seed] * len(jobs)
+        self.order_keys = [seeds.key(seed, "order") for seed in self.viewers]
+        self.draw_keys = [seeds.key(seed, "augment") for seed in self.viewers]
         self.pipeline = Pipeline(self.recipe.augment)
         self.schedule: Schedule = build("schedule", self.recipe.schedule)
         self.sets = _distinct([job.data for job in jobs])
@@ -72,7 +93,9 @@ class Cohort:
         soft = self._stacked([job.data.soft for job in jobs])
         if self.recipe.labels == "fixed":
             soft = torch.stack([self._labelled(i, teachers) for i in self.which])
-        self.regime: Regime = build("labels", Spec(self.recipe.labels), soft, teachers)
+        self.regime: Regime = build(
+            "labels", Spec(self.recipe.labels), Supplies(soft, teachers, bank)
+        )
 
     def program(self) -> Program:
         """Freshly initialised students, from their seeds alone."""
@@ -85,32 +108,43 @@ class Cohort:
             for seed in self.seeds
         ]
         if len(models) == 1:
-            return Solo(models[0], self.recipe, loss, self.device)
+            return self.alone(models[0], self.recipe, loss, self.device)
         return Stack(models, self.recipe, loss, self.device)
 
-    def batches(self) -> Iterator[Batch]:
-        """All steps of the run, each epoch in an order of its own for each student."""
-        recipe, keys = self.recipe, [seeds.key(seed, "order") for seed in self.seeds]
-        parts = cuts(self.size, recipe.batch)
-        total = recipe.epochs * len(parts)
-        for epoch in range(recipe.epochs):
-            order = seeds.uniform(keys, epoch, 1, self.size, self.device)[:, 0].argsort(
-                dim=-1, stable=True
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """All steps from an epoch on, each epoch in an order of its own for each student."""
+        for epoch in range(first, self.recipe.epochs):
+            yield from self.epoch(epoch)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The steps of one epoch."""
+        parts = cuts(self.size, self.recipe.batch)
+        total, seen = self.recipe.epochs * len(parts), epoch % self.cycle
+        order = seeds.uniform(self.order_keys, seen, 1, self.size, self.device)[:, 0].argsort(
+            dim=-1, stable=True
+        )
+        for position, rows in enumerate(parts):
+            step = epoch * len(parts) + position
+            yield Batch(
+                order[:, rows],
+                Progress(epoch, self.recipe.epochs, step, total),
+                position == len(parts) - 1,
+                seen * len(parts) + position,
             )
-            for position, rows in enumerate(parts):
-                step = epoch * len(parts) + position
-                yield Batch(
-                    order[:, rows],
-                    Progress(epoch, recipe.epochs, step, total),
-                    position == len(parts) - 1,
-                )
 
     def draws(self, first: int, steps: int) -> Tensor:
         """Augmentation draws of some steps, (k, steps, b, draws)."""
         per_image = self.pipeline.draws
         widest = min(self.size, self.recipe.batch)
-        keys = [seeds.key(seed, "augment") for seed in self.seeds]
-        flat = seeds.uniform(keys, first, steps, widest * per_image, self.device)
+        count = widest * per_image
+        period = self.cycle * len(cuts(self.size, self.recipe.batch))
+        parts, end = [], first + steps
+        while first < end:
+            start = first % period
+            length = min(end - first, period - start)
+            parts.append(seeds.uniform(self.draw_keys, start, length, count, self.device))
+            first += length
+        flat = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
         return flat.view(*flat.shape[:2], widest, per_image)
 
     def view(self, batch: Batch, draws: Tensor) -> tuple[Tensor, Target]:
@@ -119,18 +153,33 @@ class Cohort:
         with record_function("data"):
             images = self._gather(rows)
         with record_function("augmentation"):
-            seen: Augmented = self.pipeline(images, draws[:, : rows.shape[1]])
+            seen: Augmented = self.pipeline(images, self._turned(batch, draws[:, : rows.shape[1]]))
         labels = self.labels.gather(1, rows)
         with record_function("labels"):
-            soft = self.regime.soft(rows, seen.images)
+            soft = self.regime.soft(rows, seen.images, batch.view)
         weight = None if self.weights is None else self.weights.gather(1, rows)
         if seen.partner is None:
             return seen.images, Target(labels, soft, weight=weight)
         other = rows.gather(1, seen.partner)
-        other_soft = self.regime.soft(other, seen.images) if self.regime.mixes else soft
+        other_soft = self.regime.soft(other, seen.images, batch.view) if self.regime.mixes else soft
         return seen.images, Target(
             labels, soft, self.labels.gather(1, other), other_soft, seen.share, weight
         )
+
+    def _turned(self, batch: Batch, draws: Tensor) -> Tensor:
+        """The draws, those that go through a cycle set to the value whose turn it is."""
+        for turn in self.pipeline.turns:
+            places = self._order_of(turn, batch.progress.epoch % self.cycle).gather(1, batch.rows)
+            draws = draws.clone()
+            draws[..., turn.draw] = (places + 0.5) / turn.length
+        return draws
+
+    def _order_of(self, turn: Turn, epoch: int) -> Tensor:
+        """Which of `length` values every image of each student gets in an epoch, (k, n) int64."""
+        keys = [seeds.key(seed, f"cycle/{turn.draw}") for seed in self.viewers]
+        cycle, place = divmod(epoch, turn.length)
+        u = seeds.uniform(keys, cycle, 1, self.size * turn.length, self.device)
+        return permutation(u.view(len(keys), self.size, turn.length))[..., place]
 
     def rate(self, at: Progress) -> list[float]:
         """Every student's learning rate at a step."""
@@ -156,16 +205,21 @@ def train(
     cohort: Cohort,
     on_step: OnStep = lambda steps: None,
     on_epoch: OnEpoch = lambda epoch, program: None,
+    *,
+    program: Program | None = None,
+    first: int = 0,
 ) -> tuple[Program, Tensor]:
     """Train a cohort; returns its students and all losses (steps, k), non-finite where diverged.
+
+    With a `program` as it was before epoch `first`, training goes on from there, with the same draws.
 
     A student that diverges goes on alone in its slot without touching the others; when all of them
     have diverged the run stops. `on_epoch` is called after the last step of every epoch.
     """
-    program = cohort.program()
+    program = program or cohort.program()
     history: list[Tensor] = []
-    steps = cohort.batches()
-    done = 0
+    steps = cohort.batches(first)
+    done = first * len(cuts(cohort.size, cohort.recipe.batch))
     with torch.random.fork_rng(devices=[], enabled=True):
         torch.manual_seed(seeds.key(cohort.seeds[0], "dropout"))
         while chunk := list(itertools.islice(steps, CHUNK)):
@@ -211,10 +265,12 @@ def run(
     exams: Callable[[], tuple[Images, Images]],
     teachers: Teachers = (),
     on_step: OnStep = lambda steps: None,
+    bank: LabelBank | None = None,
+    alone: Alone = Solo,
 ) -> list[Run]:
     """Train a cohort and read `val` and `test` once for each student, after its last step."""
     start = time.perf_counter()
-    cohort = Cohort(jobs, source, lens, teachers)
+    cohort = Cohort(jobs, source, lens, teachers, bank, alone)
     program, losses = train(cohort, on_step)
     on_val, on_test = exams()
     trained = torch.isfinite(losses).cpu()

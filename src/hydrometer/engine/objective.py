@@ -35,13 +35,13 @@ def objective(loss: LossFn, logits: Tensor, target: Target) -> Tensor:
     return (target.weight * each).sum() / target.weight.sum().clamp(min=1e-12)
 
 
-def parts(target: Target, size: int) -> Iterator[tuple[slice, Target, Tensor | float]]:
-    """Even parts of at most `size` images, each with its share of the batch's objective.
+def parts(target: Target, count: int) -> Iterator[tuple[slice, Target, Tensor | float]]:
+    """A batch in so many parts, as even as can be, each with its share of the batch's objective.
 
-    The objectives of the parts, times their shares, add up to the objective of the whole.
+    The objectives of the parts, times their shares, add up to the objective of the whole. Parts of a
+    batch that has fewer images may be empty; their share is 0.
     """
     images, weight = len(target.labels), target.weight
-    count = -(-images // size)
     for i in range(count):
         rows = slice(i * images // count, (i + 1) * images // count)
         part = Target(*(None if field is None else field[rows] for field in target))  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Cohort, Job, hits
 from hydrometer.labels import Teachers
+from hydrometer.labels.shards import LabelBank
 from hydrometer.types import Source
 
 PARTS = (
@@ -37,12 +38,13 @@ def spans(
     teachers: Teachers,
     trace: Path,
     steps: int = 20,
+    bank: LabelBank | None = None,
 ) -> list[Span]:
     """Profile the first `steps` steps of a student and one exam; the trace opens in Perfetto.
 
     Profiling slows small operations, so these are shares of time, not speeds.
     """
-    cohort = Cohort([job], source, lens, teachers)
+    cohort = Cohort([job], source, lens, teachers, bank)
     program = cohort.program()
     batches = list(itertools.islice(cohort.batches(), steps))
     draws = cohort.draws(0, len(batches))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -99,7 +99,7 @@ class Solo:
         """Loss and gradients of a batch, in parts that add up where its images do not mix."""
         value = torch.zeros((), device=self.device)
         total: tuple[Tensor, ...] = ()
-        for rows, part, share in parts(target, self.held):
+        for rows, part, share in parts(target, -(-len(images) // self.held)):
             with record_function("forward"), reduced(self.device, self.precision):
                 logits = self.model(images[rows])
                 loss = share * objective(self.loss, logits.float(), part)
@@ -110,6 +110,21 @@ class Solo:
             value += loss.detach()
             total = torch._foreach_add(total, grads) if total else grads
         return value, total
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of the weights, buffers and optimiser state, by name: what `resume` goes on from."""
+        known = self.model.state_dict() | {
+            f"optimiser.{i}": tensor for i, tensor in enumerate(self.optimiser.state())
+        }
+        return {name: tensor.detach().clone() for name, tensor in known.items()}
+
+    def resume(self, state: Mapping[str, Tensor], steps: int) -> None:
+        """Go on from the state after so many steps; for recipes that average no weights."""
+        count = len(self.optimiser.state())
+        own = [state[f"optimiser.{i}"].to(self.device) for i in range(count)]
+        weights = {k: v for k, v in state.items() if not k.startswith("optimiser.")}
+        self.model.load_state_dict(weights)
+        self.optimiser.resume(own, steps)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import os
-import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from hydrometer import digest, seeds, students
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Cohort, Job, hits, train
 from hydrometer.engine.program import Solo
-from hydrometer.types import CompressedSet, HydrometerError, Recipe, Source, Stored, Trial
+from hydrometer.types import CompressedSet, HydrometerError, Labels, Recipe, Source, Stored, Trial
 
 
 class TeacherCard(Stored):
@@ -44,13 +46,24 @@ class Teacher:
     model: nn.Module
     lens: Lens
 
-    def seen_through(self, student: Lens) -> Callable[[Tensor], Tensor]:
-        """The teacher as a function of images in a student's whitening."""
+    def seen_through(self, student: Lens, labels: Labels = "teacher") -> Callable[[Tensor], Tensor]:
+        """The teacher as a function of images in a student's whitening.
+
+        For labels "teacher-batch" its batch norms forget, so that they use the batch's statistics.
+        """
+        model = forgetful(self.model) if labels == "teacher-batch" else self.model
         if student is self.lens:
-            return self.model
-        return lambda images: self.model(
-            self.lens.whitening.whiten(student.whitening.unwhiten(images))
-        )
+            return model
+        return lambda images: model(self.lens.whitening.whiten(student.whitening.unwhiten(images)))
+
+
+def forgetful(model: nn.Module) -> nn.Module:
+    """A copy whose batch norms remember nothing: they normalise by the batch, in any mode."""
+    copied = copy.deepcopy(model)
+    for module in copied.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean = module.running_var = None
+    return copied
 
 
 def folder() -> Path:
@@ -75,7 +88,10 @@ def obtain(
     name = digest.of_trial(trial)
     path = folder() / f"{name}.safetensors"
     if not path.is_file():
-        _train(trial, data, source, lens, path, on_step)
+        # Of several processes one trains it and the others wait; the lock of a dead one is void.
+        with FileLock(folder().with_name("locks") / f"{name}.lock"):
+            if not path.is_file():
+                _train(trial, data, source, lens, path, on_step)
     return recall(name, source, lens)
 
 
@@ -124,7 +140,6 @@ def _train(
     on_step: Callable[[int], None],
 ) -> None:
     start = time.perf_counter()
-    path.parent.mkdir(parents=True, exist_ok=True)
     program, losses = train(Cohort([Job(trial, data)], source, lens, ()), on_step)
     if not isinstance(program, Solo) or not torch.isfinite(losses).all():
         raise HydrometerError(f"the teacher {trial.recipe.student} diverged; lower its rate")
@@ -141,17 +156,35 @@ def _train(
         bytes=sum(v.numel() * v.element_size() for v in weights.values()),
         seconds=time.perf_counter() - start,
     )
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
+    _keep(path, save(weights, metadata={"card": card.model_dump_json()}))
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write under another name first, so that a kill leaves no half teacher under this one."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        save_file(weights, part, metadata={"card": card.model_dump_json()})
-        Path(part).replace(path)
-    except (SafetensorError, OSError) as error:
-        Path(part).unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
         raise HydrometerError(
             f"the teacher cannot be kept in {path.parent} ({error}); free some space, or set "
             "HYDROMETER_CACHE to another folder"
         ) from error
+
+
+def packed(name: str) -> bytes:
+    """A cached teacher as it travels to another machine."""
+    try:
+        return (folder() / f"{name}.safetensors").read_bytes()
+    except FileNotFoundError:
+        raise HydrometerError(f"no teacher {name} under {folder()}; train it again") from None
+
+
+def unpack(name: str, content: bytes) -> None:
+    """Put a teacher that has travelled into the cache of this machine."""
+    _keep(folder() / f"{name}.safetensors", content)
 
 
 def recipe_of(name: str) -> Recipe:

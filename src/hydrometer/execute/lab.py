@@ -11,7 +11,8 @@ from hydrometer import digest
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.environment import exact_arithmetic, keep_pages
 from hydrometer.engine.teachers import Teacher, obtain, recall, recipe_of
-from hydrometer.types import CompressedSet, Source, Spec, Trial
+from hydrometer.labels.shards import LabelBank
+from hydrometer.types import CompressedSet, HydrometerError, Labels, Source, Spec, Trial
 
 
 class Lab:
@@ -26,6 +27,7 @@ class Lab:
         self._lenses: dict[str, Lens] = {}
         self._exams: dict[str, tuple[Images, Images]] = {}
         self._teachers: dict[str, Teacher] = {}
+        self._banks: dict[str, LabelBank] = {}
 
     def lens(self, whiten: Spec | None) -> Lens:
         """The view of images that a recipe's whitening gives."""
@@ -55,9 +57,22 @@ class Lab:
             self._teachers[name] = obtain(trial, data, self.source, lens, on_step)
         return self._teachers[name]
 
-    def teachers(self, names: Sequence[str], student: Lens) -> list[Callable[[Tensor], Tensor]]:
-        """Known teachers by digest, as functions of what the student sees."""
-        return [self._recalled(name).seen_through(student) for name in names]
+    def teachers(
+        self, names: Sequence[str], student: Lens, labels: Labels = "teacher"
+    ) -> list[Callable[[Tensor], Tensor]]:
+        """Known teachers by digest, as functions of what the student sees, for a label regime."""
+        return [self._recalled(name).seen_through(student, labels) for name in names]
+
+    def add_bank(self, bank: LabelBank) -> str:
+        """Have a label bank at hand; returns the digest that recipes name it by."""
+        self._banks[bank.contents.digest] = bank
+        return bank.contents.digest
+
+    def bank(self, name: str | None) -> LabelBank | None:
+        """A bank at hand, by digest; none where none is named."""
+        if name is not None and name not in self._banks:
+            raise HydrometerError(f"label bank {name} is not at hand; give its folder with --bank")
+        return None if name is None else self._banks[name]
 
     def _recalled(self, name: str) -> Teacher:
         if name not in self._teachers:

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
 from hydrometer import digest, students
 from hydrometer.engine import loop
-from hydrometer.engine.loop import Job
+from hydrometer.engine.loop import Job, OnStep
 from hydrometer.engine.program import can_stack
-from hydrometer.execute import Observer
+from hydrometer.execute import Executor, Observer
+from hydrometer.execute.claims import Claims
 from hydrometer.execute.lab import Lab
+from hydrometer.registry import register
 from hydrometer.store import Store
-from hydrometer.types import Run, Source, Spec
+from hydrometer.types import HydrometerError, Run, Source, Spec
 
-LEASE_SECONDS = 600.0
-"""How long a claim on a trial holds if nobody renews it: a machine may have died."""
-RENEW_SECONDS = 60.0
 WAIT_SECONDS = 2.0
+
+Train = Callable[[list[Job], Lab, Observer, OnStep], Iterator[Run]]
+"""Trains a cohort, and hands over each of its runs the moment it is known."""
+
+
+@register("executor")
+@contextmanager
+def serial(place: str) -> Iterator[Executor]:
+    """This machine, one cohort after the other."""
+    if place:
+        raise HydrometerError(f"executor serial takes no place, got {place!r}; write serial alone")
+    yield execute
 
 
 def execute(jobs: Sequence[Job], lab: Lab, store: Store, observer: Observer) -> dict[str, Run]:
@@ -30,66 +40,71 @@ def execute(jobs: Sequence[Job], lab: Lab, store: Store, observer: Observer) -> 
 
     Trials another process is training are waited for, and taken over when that process is gone.
     """
+    return in_turn(jobs, lab, store, observer, train)
+
+
+def in_turn(
+    jobs: Sequence[Job], lab: Lab, store: Store, observer: Observer, train: Train
+) -> dict[str, Run]:
+    """Bring cohort after cohort to its end with a function that trains one."""
+
+    def attempt(pending: dict[str, Job]) -> bool:
+        groups = grouped(pending, lab.source, lab.device)
+        worked = [_claimed(cohort, lab, store, observer, train) for cohort in groups]
+        return any(worked)
+
+    return complete(jobs, store, observer, attempt)
+
+
+def complete(
+    jobs: Sequence[Job], store: Store, observer: Observer, attempt: Callable[[dict[str, Job]], bool]
+) -> dict[str, Run]:
+    """Runs by key for all jobs, after as many attempts at what the store does not hold as it takes.
+
+    An attempt returns false if all of it is being trained by other processes.
+    """
     wanted = {digest.of_trial(job.trial): job for job in jobs}
     done = store.get_many(wanted)
     pending = {key: job for key, job in wanted.items() if key not in done}
     observer.begin(sum(map(steps_of, pending.values())), len(pending))
     while pending:
-        worked = [_claimed(cohort, lab, store, observer) for cohort in _grouped(pending, lab)]
+        worked = attempt(pending)
         done = store.get_many(pending)
         pending = {key: job for key, job in pending.items() if key not in done}
-        if pending and not any(worked):
+        if pending and not worked:
             observer.say(f"waiting for {len(pending)} students that other processes are training")
             time.sleep(WAIT_SECONDS)
     found = store.get_many(wanted)
     return {key: found[key] for key in wanted}
 
 
-def _grouped(pending: dict[str, Job], lab: Lab) -> list[dict[str, Job]]:
+def grouped(
+    pending: dict[str, Job], source: Source, device: torch.device, devices: int = 1
+) -> list[dict[str, Job]]:
+    """The cohorts of some jobs, each by key."""
     keys = {id(job): key for key, job in pending.items()}
-    return [{keys[id(job)]: job for job in c} for c in cohorts(list(pending.values()), lab)]
+    made = cohorts(list(pending.values()), source, device, devices)
+    return [{keys[id(job)]: job for job in cohort} for cohort in made]
 
 
-def _claimed(cohort: dict[str, Job], lab: Lab, store: Store, observer: Observer) -> bool:
+def _claimed(
+    cohort: dict[str, Job], lab: Lab, store: Store, observer: Observer, train: Train
+) -> bool:
     """Train what this process can claim of a cohort; false if all of it is someone else's."""
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    for key in cohort:
-        _free_if_dead(key, store)
-    mine = {key: job for key, job in cohort.items() if store.claim(key, owner, LEASE_SECONDS)}
-    if not mine:
-        return False
-    renewed = time.monotonic()
+    claims = Claims(store)
+    mine = [cohort[key] for key in claims.take(cohort)]
 
     def keep(steps: int) -> None:
-        nonlocal renewed
-        if time.monotonic() - renewed > RENEW_SECONDS:
-            renewed = time.monotonic()
-            for key in mine:
-                store.claim(key, owner, LEASE_SECONDS)
+        claims.renew()
         observer.stepped(steps * len(mine))
 
     try:
-        for run in _train(list(mine.values()), lab, observer, keep):
+        for run in train(mine, lab, observer, keep) if mine else ():
             store.add(run)
             observer.finished(run)
     finally:
-        for key in mine:
-            store.release(key, owner)
-    return True
-
-
-def _free_if_dead(key: str, store: Store) -> None:
-    """Release a claim whose process was on this machine and is no more."""
-    owner = store.claimant(key) or ""
-    host, _, pid = owner.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit() or int(pid) == os.getpid():
-        return
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        store.release(key, owner)
-    except PermissionError:
-        return
+        claims.release()
+    return bool(mine)
 
 
 def steps_of(job: Job) -> int:
@@ -97,19 +112,19 @@ def steps_of(job: Job) -> int:
     return job.trial.recipe.epochs * len(loop.cuts(len(job.data), job.trial.recipe.batch))
 
 
-def cohorts(jobs: Sequence[Job], lab: Lab) -> Iterator[list[Job]]:
+def cohorts(
+    jobs: Sequence[Job], source: Source, device: torch.device, devices: int = 1
+) -> Iterator[list[Job]]:
     """Jobs grouped into cohorts that can train as one program, in the order given.
 
     On a processor each student is a cohort of its own: stacking them measured slower there (see
-    docs/performance.md). On an accelerator all students of one shape start as one cohort.
+    docs/performance.md). On accelerators all students of one shape start as one cohort for each.
     """
-    if lab.device.type == "cpu":
+    if device.type == "cpu":
         yield from ([job] for job in jobs)
         return
     groups: dict[object, list[Job]] = {}
-    alone = {
-        spec for spec in {j.trial.recipe.student for j in jobs} if not _stacks(spec, lab.source)
-    }
+    alone = {spec for spec in {j.trial.recipe.student for j in jobs} if not _stacks(spec, source)}
     for job in jobs:
         shape = (
             dataclasses.replace(job.trial.recipe, lr=0.0),
@@ -119,7 +134,9 @@ def cohorts(jobs: Sequence[Job], lab: Lab) -> Iterator[list[Job]]:
         )
         own = id(job) if job.trial.recipe.student in alone else None
         groups.setdefault((shape, own), []).append(job)
-    yield from groups.values()
+    for group in groups.values():
+        widest = -(-len(group) // devices)
+        yield from (group[i : i + widest] for i in range(0, len(group), widest))
 
 
 def _stacks(student: Spec, source: Source) -> bool:
@@ -127,16 +144,20 @@ def _stacks(student: Spec, source: Source) -> bool:
     return can_stack(students.create(student, source.shape, len(source.classes), 0))
 
 
-def _train(
-    jobs: list[Job], lab: Lab, observer: Observer, on_step: Callable[[int], None]
-) -> Iterator[Run]:
+def train(jobs: list[Job], lab: Lab, observer: Observer, on_step: OnStep) -> Iterator[Run]:
     """Train one cohort; when memory runs out, halve it and go on."""
     recipe = jobs[0].trial.recipe
     lens = lab.lens(recipe.whiten)
-    teachers = lab.teachers(recipe.teacher, lens)
+    teachers = lab.teachers(recipe.teacher, lens, recipe.labels)
     try:
         yield from loop.run(
-            jobs, lab.source, lens, lambda: lab.exams(recipe.whiten), teachers, on_step
+            jobs,
+            lab.source,
+            lens,
+            lambda: lab.exams(recipe.whiten),
+            teachers,
+            on_step,
+            lab.bank(recipe.bank),
         )
         return
     except torch.OutOfMemoryError:
@@ -146,5 +167,5 @@ def _train(
     observer.say(f"out of memory with {len(jobs)} students at once; halving the cohort")
     torch.cuda.empty_cache()
     half = len(jobs) // 2
-    yield from _train(jobs[:half], lab, observer, on_step)
-    yield from _train(jobs[half:], lab, observer, on_step)
+    yield from train(jobs[:half], lab, observer, on_step)
+    yield from train(jobs[half:], lab, observer, on_step)

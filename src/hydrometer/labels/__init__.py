@@ -7,9 +7,11 @@ belong to the unmixed image, so that the partner's logits must be mixed in as it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
+
+from hydrometer.labels.shards import LabelBank
 
 
 class Regime(Protocol):
@@ -17,9 +19,23 @@ class Regime(Protocol):
 
     mixes: bool
 
-    def soft(self, rows: Tensor, images: Tensor) -> Tensor | None:
-        """Logits (k, b, classes) for set rows (k, b) seen as augmented images (k, b, c, h, w)."""
+    def soft(self, rows: Tensor, images: Tensor, step: int) -> Tensor | None:
+        """Logits (k, b, classes) for set rows (k, b) seen as augmented images (k, b, c, h, w).
+
+        `step` is the step of the views: their draws are those of this step.
+        """
 
 
 Teachers = Sequence[Callable[[Tensor], Tensor]]
 """Functions from a student's whitened images (n, c, h, w) to logits (n, classes)."""
+
+
+class Supplies(NamedTuple):
+    """What regimes are built from: stored logits, teachers, and a bank of labels, where there are any.
+
+    `stored` is (n, classes), or (k, n, classes) for a cohort whose sets differ.
+    """
+
+    stored: Tensor | None = None
+    teachers: Teachers = ()
+    bank: LabelBank | None = None

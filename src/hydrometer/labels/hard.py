@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from hydrometer.labels import Teachers
+from hydrometer.labels import Supplies
 from hydrometer.registry import register
 
 
@@ -14,9 +14,9 @@ class Hard:
 
     mixes = True
 
-    def __init__(self, stored: Tensor | None, teachers: Teachers) -> None:
+    def __init__(self, supplies: Supplies) -> None:
         pass
 
-    def soft(self, rows: Tensor, images: Tensor) -> Tensor | None:
+    def soft(self, rows: Tensor, images: Tensor, step: int) -> Tensor | None:
         """No soft targets."""
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hydrometer.labels import Teachers
+from hydrometer.labels import Supplies
 from hydrometer.registry import register
 from hydrometer.types import HydrometerError
 
@@ -16,13 +16,13 @@ class Teacher:
 
     mixes = False
 
-    def __init__(self, stored: Tensor | None, teachers: Teachers) -> None:
-        if not teachers:
+    def __init__(self, supplies: Supplies) -> None:
+        if not supplies.teachers:
             raise HydrometerError("labels 'teacher' need at least one teacher in the recipe")
-        self.teachers = teachers
+        self.teachers = supplies.teachers
 
     @torch.no_grad()
-    def soft(self, rows: Tensor, images: Tensor) -> Tensor:
+    def soft(self, rows: Tensor, images: Tensor, step: int) -> Tensor:
         """One forward of each teacher over the whole cohort's batch."""
         flat = images.flatten(0, 1)
         logits = torch.stack([t(flat).float() for t in self.teachers]).mean(0)

@@ -5,17 +5,22 @@ A method never sees the test split, takes every random draw from `rng`, and fill
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
 
+from hydrometer.methods import codec
 from hydrometer.methods import trust as trusts
 from hydrometer.methods.budget import per_class
+from hydrometer.methods.codec import Codec
 from hydrometer.methods.trust import wrapper
 from hydrometer.registry import build
 from hydrometer.sources import sealed
 from hydrometer.sources.noise import NoisySource
 from hydrometer.types import Budget, CompressedSet, Source, Spec
+
+RAW = Codec()
 
 
 def compress(
@@ -24,21 +29,30 @@ def compress(
     budget: Budget,
     *,
     trust: Spec | None = None,
+    stored_as: Codec = RAW,
+    teacher: int = 0,
     rng: np.random.Generator,
     seed: int | None = None,
 ) -> CompressedSet:
     """Run a method on a source whose test split is sealed; `seed` is only written on the card.
 
     With `trust`, the method gets only the images whose labels that estimator believes, or could mend.
-    The draws of the method are the same with and without it.
+    The draws of the method are the same with and without it. The set's images are as `stored_as`
+    keeps them, and a budget in bytes counts them so, together with a teacher of `teacher` bytes.
     """
     if budget.per_class is not None:
         # Before any training; bytes may buy fewer images than a plain selection would get.
         per_class(source, budget)
-    if trust is None:
-        made: CompressedSet = build("method", spec, sealed(source), budget, rng=rng)
-    else:
-        made = _from_trusted(source, spec, budget, trust, rng)
+
+    def make(affordable: Budget) -> CompressedSet:
+        # A copy, so that every attempt at a number of images draws the same.
+        draws = copy.deepcopy(rng)
+        if trust is not None:
+            return _from_trusted(source, spec, affordable, trust, draws)
+        found: CompressedSet = build("method", spec, sealed(source), affordable, rng=draws)
+        return found
+
+    made = codec.within(make, budget, stored_as, teacher)
     notes = source.notes if isinstance(source, NoisySource) else ()
     update = {"seed": seed, "notes": (*made.card.notes, *notes)}
     return dataclasses.replace(made, card=made.card.model_copy(update=update))

@@ -9,46 +9,38 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
+from filelock import FileLock
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from hydrometer import digest, students
 from hydrometer.artifact.rows import whole
 from hydrometer.engine.environment import default_device
-from hydrometer.engine.loop import Cohort, Job, train
-from hydrometer.engine.program import Program
+from hydrometer.engine.loop import Cohort, Job, cuts, train
+from hydrometer.engine.program import Program, Solo
 from hydrometer.execute.lab import Lab
+from hydrometer.methods.stream import FIELDS, LAST, Recorder, bytes_needed
 from hydrometer.types import HydrometerError, Recipe, Source, Spec, Stored, Trial
 
 Floats = NDArray[np.float64]
 
 LAYOUT = "recording@1"
 """Changes when the same run would be recorded otherwise, so that older records are not read."""
-FIELDS = {
-    "loss": np.float16,
-    "best_other": np.float16,
-    "error_norm": np.float16,
-    "margin": np.float16,
-    "shift": np.float16,
-    "correct": np.bool_,
-}
-FLOOR = 1e-8
-"""Added to a probability before its logarithm is compared with the last epoch's, as TDDS does."""
-BLOCK = 2**16
+BLOCK = 2**14
 """Images whose records are in memory at once when a score reads them."""
-STALE_SECONDS = 86_400.0
-_HEADER_BYTES = 128
-_LARGEST = float(np.finfo(np.float16).max)
+STALE_SECONDS = 7 * 86_400.0
+_STATE = "state.safetensors"
+"""Of a run in the making: the student after its last complete epoch."""
 
 
 class TraceCard(Stored):
@@ -115,93 +107,6 @@ class Recording:
         return total / len(self.traces)
 
 
-class Table:
-    """A `.npy` file (rows, columns) filled piece by piece; nothing of it stays in memory.
-
-    Plain writes, because a full disk is an error then, where a memory map would kill the process.
-    """
-
-    def __init__(self, path: Path, kind: type[np.generic], shape: tuple[int, int]) -> None:
-        self.kind, self.columns = np.dtype(kind), shape[1]
-        self.offset: int = open_memmap(path, "w+", kind, shape).offset
-        self.file = path.open("r+b")
-
-    def write(self, row: int, column: int, values: NDArray[Any]) -> None:
-        """Put values, in C order, where a row and column start."""
-        self._seek(row, column)
-        self.file.write(values.astype(self.kind, copy=False).tobytes())
-
-    def read(self, row: int, column: int, count: int) -> NDArray[Any]:
-        """The `count` values from a row and column on, in C order."""
-        self._seek(row, column)
-        return np.frombuffer(self.file.read(count * self.kind.itemsize), self.kind)
-
-    def _seek(self, row: int, column: int) -> None:
-        self.file.seek(self.offset + (row * self.columns + column) * self.kind.itemsize)
-
-
-class Recorder:
-    """Takes the logits of every epoch batch by batch and streams what they say of each image."""
-
-    def __init__(self, folder: Path, images: int, epochs: int, classes: int) -> None:
-        self.last = folder / "last.npy"
-        self.before = Table(self.last, np.float16, (images, classes))
-        self.tables = {
-            name: Table(folder / f"{name}.npy", kind, (epochs, images))
-            for name, kind in FIELDS.items()
-        }
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for table in (self.before, *self.tables.values()):
-            table.file.close()
-        self.last.unlink()
-
-    def feed(self, epoch: int, first: int, logits: Tensor, labels: Tensor) -> None:
-        """Write what the images from row `first` of `train` on got; logits (b, k), labels (b,)."""
-        for name, values in measures(logits, labels).items():
-            self.tables[name].write(epoch, first, _half(values))
-        floored = (logits.softmax(-1) + FLOOR).log()
-        if epoch:
-            old = self.before.read(first, 0, floored.numel()).reshape(floored.shape)
-            moved = shift(floored, torch.from_numpy(old.astype(np.float32)).to(floored.device))
-            self.tables["shift"].write(epoch, first, _half(moved))
-        self.before.write(first, 0, _half(floored))
-
-
-def measures(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Fields of `Trace` that one epoch decides, (b,) each, from logits (b, k) and labels (b,)."""
-    own = labels[:, None]
-    log_p = logits.log_softmax(-1)
-    others = log_p.exp().scatter(1, own, 0.0)
-    # 1 - p of the label as the sum of the others, which keeps its digits where p rounds to one.
-    errors = others.scatter(1, own, -others.sum(1, keepdim=True))
-    return {
-        "loss": -log_p.gather(1, own)[:, 0],
-        "best_other": others.amax(1),
-        "error_norm": errors.norm(dim=1),
-        "margin": logits.gather(1, own)[:, 0] - logits.scatter(1, own, -torch.inf).amax(1),
-        "correct": logits.argmax(-1) == labels,
-    }
-
-
-def shift(log_p: Tensor, log_before: Tensor) -> Tensor:
-    """sum_c |p log(p / before)|, (b,), from log-probabilities (b, k): how far a prediction moved."""
-    return (log_p.exp() * (log_p - log_before)).abs().sum(1)
-
-
-def bytes_needed(n: int, epochs: int) -> int:
-    """Bytes on disk of one recorded run: eleven per image and epoch; ImageNet-1K, 60 epochs: 0.85 GB.
-
-    While it is made, one more file holds the last epoch's log-probabilities, 2 n k bytes. In memory
-    is one batch of logits, on top of what training itself takes.
-    """
-    per_image = sum(np.dtype(kind).itemsize for kind in FIELDS.values())
-    return n * epochs * per_image + _HEADER_BYTES * len(FIELDS)
-
-
 def recipe(source: Source, epochs: int) -> Recipe:
     """How a recorded student is trained: the field's student for the size, no augmentation.
 
@@ -222,9 +127,9 @@ def recipe(source: Source, epochs: int) -> Recipe:
 def record(source: Source, *, runs: int = 1, epochs: int = 10) -> Recording:
     """The recorded runs of seeds 0 to `runs` - 1, each from the cache or trained now.
 
-    Every run is kept for itself, as soon as it is complete: after a kill the complete ones are there,
-    and the one that was cut off starts from scratch. More runs, or another number of epochs, never
-    repeat a run that is known.
+    Every run is kept for itself, as soon as it is complete; one that was killed goes on after its
+    last complete epoch, and gives the same record. Of two processes that ask for a run, one makes it
+    and the other waits. More runs, or another number of epochs, never repeat a run that is known.
 
     Raises:
         HydrometerError: `runs` or `epochs` is below one, the source has a single class, or a run
@@ -252,8 +157,7 @@ def folder() -> Path:
 
 def _obtain(source: Source, how: Recipe, seed: int) -> Trace:
     path = folder() / digest.of([LAYOUT, source.digest, digest.of(how), seed])
-    known = _recall(path)
-    return _make(source, how, seed, path) if known is None else known
+    return _recall(path) or _make(source, how, seed, path)
 
 
 def _recall(path: Path) -> Trace | None:
@@ -268,43 +172,95 @@ def _recall(path: Path) -> Trace | None:
 
 
 def _make(source: Source, how: Recipe, seed: int, path: Path) -> Trace:
-    """Record into a draft folder that takes its place only when it is complete."""
+    """Record into a draft folder, or go on with one, that takes its place when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part"))
+    draft = path.with_name(f"{path.name}.part")
     try:
-        card = _run(source, how, seed, draft)
-        (draft / "card.json").write_text(card.model_dump_json(), encoding="utf-8")
-        if _recall(path) is None:
-            shutil.rmtree(path, ignore_errors=True)
-            draft.rename(path)
+        # Of several processes one records and the others wait; the lock of a dead one is void.
+        with FileLock(folder().with_name("locks") / f"{path.name}.lock"):
+            if _recall(path) is None:
+                shutil.rmtree(path, ignore_errors=True)
+                draft.mkdir(exist_ok=True)
+                card = _run(source, how, seed, draft)
+                for name in (LAST, _STATE):
+                    (draft / name).unlink(missing_ok=True)
+                (draft / "card.json").write_text(card.model_dump_json(), encoding="utf-8")
+                draft.rename(path)
     except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
         raise HydrometerError(
             f"the training run of {source.name} cannot be recorded in {path.parent} ({error}); "
             f"it needs {bytes_needed(len(source.train), how.epochs)} bytes"
         ) from error
-    finally:
+    except HydrometerError:
         shutil.rmtree(draft, ignore_errors=True)
+        raise
     made = _recall(path)
     if made is None:
         raise HydrometerError(f"the recorded run {path} cannot be read back; check the disk")
     return made
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """How far a killed run had come: epochs recorded, seconds spent, and the student after them."""
+
+    epochs: int = 0
+    seconds: float = 0.0
+    state: dict[str, Tensor] | None = None
+
+
+def _begun(draft: Path) -> _Begun:
+    """Where to go on; at the start if there is nothing, or nothing whole."""
+    try:
+        with safe_open(draft / _STATE, framework="pt") as file:
+            told = file.metadata()
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return _Begun(int(told["epochs"]), float(told["seconds"]), state)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return _Begun()
+
+
+def _opened(draft: Path, images: int, epochs: int, classes: int) -> tuple[_Begun, Recorder]:
+    """The record to go on with; a new one where its files are not whole."""
+    begun = _begun(draft)
+    if begun.state is not None:
+        try:
+            return begun, Recorder(draft, images, epochs, classes, begun=True)
+        except (OSError, ValueError):
+            begun = _Begun()
+    return begun, Recorder(draft, images, epochs, classes)
+
+
+def _save(draft: Path, epochs: int, seconds: float, program: Solo) -> None:
+    """Keep the student where `_begun` finds it, whole or not at all."""
+    state = {name: tensor.cpu() for name, tensor in program.state().items()}
+    told = {"epochs": str(epochs), "seconds": repr(seconds)}
+    save_file(state, draft / f"{_STATE}.part", metadata=told)
+    (draft / f"{_STATE}.part").replace(draft / _STATE)
+
+
 def _run(source: Source, how: Recipe, seed: int, draft: Path) -> TraceCard:
-    start = time.perf_counter()
-    data = whole(source)
+    start, data = time.perf_counter(), whole(source)
+    begun, recorder = _opened(draft, len(data), how.epochs, len(source.classes))
     lens = Lab(source, default_device()).lens(how.whiten)
     job = Job(Trial(data.digest, source.digest, how, seed), data)
     cohort = Cohort([job], source, lens, ())
     images, size = cohort.images[0], max(16, 2**18 // (source.shape[1] * source.shape[2]))
-    with Recorder(draft, len(data), how.epochs, len(source.classes)) as recorder:
+    student = _student(cohort, begun)
 
-        def watch(epoch: int, program: Program) -> None:
-            for rows, batch in images.batches(size):
-                recorder.feed(epoch, rows.start, program.logits(batch)[0], cohort.labels[0, rows])
+    def spent() -> float:
+        return begun.seconds + time.perf_counter() - start
 
-        _, losses = train(cohort, on_epoch=watch)
+    def watch(epoch: int, program: Program) -> None:
+        for rows, batch in images.batches(size):
+            recorder.feed(epoch, rows.start, program.logits(batch)[0], cohort.labels[0, rows])
+        recorder.flush()
+        _save(draft, epoch + 1, spent(), student)
+
+    with recorder:
+        _, losses = train(cohort, on_epoch=watch, program=student, first=begun.epochs)
     if not torch.isfinite(losses).all():
         raise HydrometerError(f"the recorded run of {source.name} (seed {seed}) diverged")
     return TraceCard(
@@ -314,19 +270,26 @@ def _run(source: Source, how: Recipe, seed: int, draft: Path) -> TraceCard:
         seed=seed,
         images=len(data),
         epochs=how.epochs,
-        seconds=time.perf_counter() - start,
+        seconds=spent(),
     )
 
 
+def _student(cohort: Cohort, begun: _Begun) -> Solo:
+    """The recorded student, fresh or as it was when the run was killed."""
+    student = cohort.program()
+    if not isinstance(student, Solo):
+        raise TypeError("a recorded run has one student")
+    if begun.state is not None:
+        steps = len(cuts(cohort.size, cohort.recipe.batch))
+        student.resume(begun.state, begun.epochs * steps)
+    return student
+
+
 def _sweep(path: Path) -> None:
-    """Remove drafts that a kill left behind; a day without a write is long after any epoch's end."""
+    """Remove drafts of other runs that nobody went on with for a week."""
     for draft in path.parent.glob("*.part"):
+        if draft.name == f"{path.name}.part":
+            continue
         newest = max((f.stat().st_mtime for f in draft.glob("*")), default=draft.stat().st_mtime)
         if time.time() - newest > STALE_SECONDS:
             shutil.rmtree(draft, ignore_errors=True)
-
-
-def _half(values: Tensor) -> NDArray[Any]:
-    if values.dtype == torch.bool:
-        return values.cpu().numpy()
-    return values.float().clamp(-_LARGEST, _LARGEST).half().cpu().numpy()

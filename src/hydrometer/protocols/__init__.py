@@ -90,6 +90,8 @@ class Settings:
     full: Full | None = None
     teacher: Full | None = None
     """How the protocol's own teacher is trained, if it needs one."""
+    bank: str | None = dataclasses.field(default=None, metadata={"omitted": True})
+    """Digest of a bank that holds the teacher's labels of the subject's views."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +286,7 @@ _PLAIN: dict[str, Callable[[str], object]] = {
     "loss": registry.parse,
     "whiten": registry.parse,
     "precision": str,
+    "bank": str,
     "rates": lambda text: tuple(sorted({float(part) for part in text.split("|")})),
     "augment": lambda text: tuple(registry.parse(p) for p in text.split("|") if p != "none"),
 }

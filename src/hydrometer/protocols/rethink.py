@@ -63,12 +63,13 @@ def stitching(card: Card) -> tuple[int, str]:
 def confined(augmentation: Spec, factor: int) -> Spec:
     """A `tile-crop` without a factor, with the factor of the set it is for; others as they are.
 
-    A plain image is one tile, so its crop is a `random-resized-crop`.
+    A plain image is one tile, so its crop is a `random-resized-crop`, whichever way tiles are drawn.
     """
     if augmentation.name != "tile-crop" or "factor" in augmentation.kwargs:
         return augmentation
     if factor == 1:
-        return Spec("random-resized-crop", augmentation.args)
+        crop = tuple((name, value) for name, value in augmentation.args if name != "tile")
+        return Spec("random-resized-crop", crop)
     return Spec("tile-crop", tuple(sorted((*augmentation.args, ("factor", factor)))))
 
 

@@ -1,34 +1,21 @@
 """One self-contained HTML file that tells what was measured, how, and on which images.
 
-The page holds its own script and style and asks the network for nothing; its content security
-policy allows two scripts, by their digests, so that text from data cannot run even unescaped.
+The page has no script and asks the network for nothing; its content security policy forbids both,
+so that text from data cannot run even unescaped.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment as Templates
-from jinja2 import PackageLoader, StrictUndefined
-from markupsafe import Markup
-from PIL import Image
-from plotly.offline import get_plotlyjs
-
-from hydrometer.artifact import preview
 from hydrometer.artifact.writing import whole
-from hydrometer.report import explain, figures, text
-from hydrometer.types import ArmResult, CompressedSet, Environment, Run, Verdict
-
-_PER_CLASS, _MOST_CLASSES, _MOST_PIXELS = 10, 50, 1000
+from hydrometer.report import exhibits, explain, figures, text
+from hydrometer.report.templates import templates
+from hydrometer.types import CompressedSet, Run, Verdict
 
 
 @dataclass(frozen=True)
@@ -64,28 +51,6 @@ class Group:
     lines: tuple[Line, ...]
     notices: tuple[str, ...]
     plot: figures.Figure
-    plot_text: str
-
-
-@dataclass(frozen=True)
-class Trained:
-    """An arm's students, seed by seed, at the rate chosen on `val`."""
-
-    arm: str
-    rate: str
-    accuracies: tuple[tuple[str, str], ...]
-    diverged: int
-    recipe: str | None
-
-
-@dataclass(frozen=True)
-class Judged:
-    """How one protocol's verdict on a set came about."""
-
-    protocol: str
-    arms: tuple[Trained, ...]
-    losses: figures.Figure | None
-    seconds: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +63,7 @@ class Exhibit:
     notes: tuple[str, ...]
     sheet: str | None
     alt: str
-    judged: tuple[Judged, ...]
+    judged: tuple[exhibits.Judged, ...]
 
 
 def write(
@@ -121,18 +86,20 @@ def write(
         HydrometerError: `path` cannot be written; then nothing is left behind.
     """
     kept = {run.key: run for run in runs}
-    script = _script("page.js")
-    page = _templates().get_template("page.html.j2").render(
-        title=title,
-        command=command,
-        groups=_groups(verdicts, sets, kept),
-        exhibits=_exhibits(verdicts, sets, kept),
-        meanings=_glossary(verdicts),
-        environments=_environments(verdicts, kept),
-        plotly=_plotly(),
-        script=script,
-        hashes=[_hash(_plotly()), _hash(script)],
-    )  # fmt: skip
+    page = (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            title=title,
+            command=command,
+            groups=_groups(verdicts, sets, kept),
+            exhibits=_exhibits(verdicts, sets, kept),
+            meanings=exhibits.glossary(verdicts),
+            environments=exhibits.environments(
+                [v.environment for v in verdicts] + [run.environment for run in kept.values()]
+            ),
+        )
+    )
     with whole(path) as draft:
         draft.write_text(page, encoding="utf-8", newline="\n")
 
@@ -167,8 +134,10 @@ def _group(
             for verdict, row, sentence in zip(verdicts, rows, sentences, strict=True)
         ),
         notices=tuple(dict.fromkeys(notice for v in verdicts for notice in v.notices)),
-        plot=figures.accuracies(verdicts),
-        plot_text=f"Test accuracies with intervals, as in the table above. {' '.join(sentences)}",
+        plot=figures.accuracies(
+            verdicts,
+            f"Test accuracies with intervals, as in the table above. {' '.join(sentences)}",
+        ),
     )
 
 
@@ -213,139 +182,21 @@ def _exhibit(
     verdicts: Sequence[Verdict], compressed: CompressedSet | None, runs: Mapping[str, Run]
 ) -> Exhibit:
     first = verdicts[0]
-    card, names = first.card, first.card.classes[:_MOST_CLASSES]
-    rest = len(card.classes) - len(names)
     return Exhibit(
         anchor=_anchor(first),
-        method=card.method,
-        facts=_facts(first, compressed),
-        notes=card.notes,
+        method=first.card.method,
+        facts=exhibits.facts(first, compressed),
+        notes=first.card.notes,
         sheet=None if compressed is None else _sheet(compressed),
-        alt=f"Up to {_PER_CLASS} images of each class, one class to a row: {', '.join(names)}"
-        + (f"; {rest} more classes are not shown" if rest else ""),
-        judged=tuple(_judged(verdict, runs) for verdict in verdicts),
+        alt=exhibits.alt(first.card.classes),
+        judged=tuple(exhibits.judged(verdict, runs) for verdict in verdicts),
     )
-
-
-def _facts(verdict: Verdict, compressed: CompressedSet | None) -> tuple[tuple[str, str], ...]:
-    card = verdict.card
-    parts = {
-        "images": card.bytes.images,
-        "labels": card.bytes.labels,
-        "teacher": card.bytes.teacher,
-    }
-    stored = " + ".join(f"{name} {text.bytes(n)}" for name, n in parts.items() if n)
-    facts = {
-        "Method": card.method,
-        "Source": f"{card.source}, {len(card.classes):,} classes ({card.source_digest})",
-        "Budget": text.budget(card.budget),
-        "Seed": "none" if card.seed is None else str(card.seed),
-        "Made in": text.duration(card.seconds) if card.seconds else "not known",
-        "Stored": f"{text.bytes(card.bytes.total)}: {stored}",
-        "Digest": verdict.set_digest,
-    }
-    if compressed is not None:
-        shape = " × ".join(map(str, compressed.images.shape[1:]))
-        kind = str(compressed.images.dtype).removeprefix("torch.")
-        labels = "hard" if compressed.soft is None else "soft"
-        images = {"Images": f"{len(compressed):,} of {shape} {kind}, {labels} labels"}
-        facts = images | facts
-    if card.student_lr is not None:
-        facts["Learned rate"] = f"{card.student_lr:g}"
-    return tuple(facts.items())
 
 
 def _sheet(compressed: CompressedSet) -> str:
-    """The contact sheet as a data address; one of large images is reduced to fit a page."""
-    most = int(compressed.labels.bincount().max()) if len(compressed) else 1
-    png = preview.sheet(compressed, per_class=max(1, min(_PER_CLASS, most)))
-    with Image.open(io.BytesIO(png)) as drawn:
-        if drawn.width > _MOST_PIXELS:
-            stream = io.BytesIO()
-            height = max(1, round(drawn.height * _MOST_PIXELS / drawn.width))
-            drawn.resize((_MOST_PIXELS, height)).save(stream, format="PNG", optimize=True)
-            png = stream.getvalue()
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _judged(verdict: Verdict, runs: Mapping[str, Run]) -> Judged:
-    return Judged(
-        protocol=verdict.protocol,
-        arms=tuple(_trained(arm, runs) for arm in verdict.arms),
-        losses=figures.losses(verdict, runs),
-        seconds=text.duration(verdict.seconds),
-    )
-
-
-def _trained(arm: ArmResult, runs: Mapping[str, Run]) -> Trained:
-    mine = figures.chosen(arm, runs)
-    return Trained(
-        arm=text.arm(arm.name),
-        rate=f"{arm.lr:g}",
-        accuracies=tuple(
-            (str(seed), text.percent(accuracy, 2))
-            for seed, accuracy in zip(arm.seeds, arm.accuracy, strict=True)
-        ),
-        diverged=arm.diverged,
-        recipe=mine[0].recipe if mine else None,
-    )
-
-
-def _glossary(verdicts: Sequence[Verdict]) -> tuple[tuple[str, str], ...]:
-    readings = {r.key: r for v in verdicts for r in text.row(v).readings if ":" not in r.key}
-    metrics = ((r.heading, explain.metric(r.key)) for r in readings.values())
-    return (*explain.ARMS, ("Accuracy", explain.metric("accuracy")), *metrics)
-
-
-def _environments(verdicts: Sequence[Verdict], runs: Mapping[str, Run]) -> tuple[str, ...]:
-    places = [v.environment for v in verdicts] + [run.environment for run in runs.values()]
-    return tuple(dict.fromkeys(_place(place) for place in places))
-
-
-def _place(found: Environment) -> str:
-    threads = f"{found.threads} thread{'s' * (found.threads != 1)}"
-    return (
-        f"hydrometer {found.hydrometer}, torch {found.torch}, python {found.python}, "
-        f"{found.device}, {threads}"
-    )
+    """The contact sheet as a data address."""
+    return f"data:image/png;base64,{base64.b64encode(exhibits.sheet(compressed)).decode()}"
 
 
 def _anchor(verdict: Verdict) -> str:
     return f"set-{verdict.set_digest}"
-
-
-def _templates() -> Templates:
-    templates = Templates(
-        loader=PackageLoader("hydrometer.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"unbroken": _unbroken, "embed": _embed}
-    return templates
-
-
-def _unbroken(sentence: str) -> str:
-    """The sentence with every percent sign tied to its number, and every interval in one piece."""
-    tied = re.sub(r"\[[^\]]*\]", lambda m: m[0].replace(" ", "\N{NO-BREAK SPACE}"), sentence)
-    return tied.replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-@cache
-def _plotly() -> Markup:
-    return Markup(get_plotlyjs().strip().replace("\r\n", "\n"))
-
-
-def _script(name: str) -> Markup:
-    return Markup(files("hydrometer.report").joinpath(name).read_text("utf-8").strip())
-
-
-def _embed(figure: str) -> Markup:
-    """JSON that can stand in a `<script>` whatever its strings hold."""
-    return Markup(figure.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
-
-
-def _hash(script: str) -> str:
-    """A script's source expression in a content security policy."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

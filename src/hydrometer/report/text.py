@@ -10,7 +10,10 @@ import re
 from dataclasses import dataclass
 
 from hydrometer import metrics, registry
-from hydrometer.types import Cost, Estimate, HydrometerError, Verdict
+from hydrometer.types import Cost, Estimate, Verdict
+from hydrometer.units import bytes as bytes
+from hydrometer.units import duration as duration
+from hydrometer.units import read_bytes as read_bytes
 
 _UNITS = {"accuracy": "%", "hlr": "points", "ior": "points"}
 """Percent, percentage points, or, for every other metric, a score times 100 without a unit."""
@@ -23,7 +26,6 @@ _PARTS = {
     "naug": "not augmented",
     "average": "averaged weights",
 }
-_BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 @dataclass(frozen=True)
@@ -89,51 +91,6 @@ def base_of(metric: str) -> str:
     return re.split(r"[:(]", metric)[0]
 
 
-def bytes(n: int) -> str:
-    """A size in powers of 1000, such as `12.3 kB`."""
-    value, step = float(n), 0
-    while round(value, 1) >= 1000 and step < len(_BYTES) - 1:
-        value, step = value / 1000, step + 1
-    return f"{n} B" if step == 0 else f"{value:.1f} {_BYTES[step]}"
-
-
-def read_bytes(text: str) -> int:
-    """The size that a text such as `200kB`, `1.5 MB` or `64KiB` means.
-
-    Raises:
-        HydrometerError: The text is not a number of at least one byte with a known unit.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
-    if match is None or (match[3] and not match[2]):
-        raise HydrometerError(f"cannot read size {text!r}; write a size such as 200kB or 64KiB")
-    base = 1024 if match[3] else 1000
-    power = " KMGT".index(match[2].upper() or " ")
-    size = round(float(match[1]) * float(base) ** power)
-    if size < 1:
-        raise HydrometerError(f"size {text!r} is less than one byte; write one such as 200kB")
-    return size
-
-
-def duration(seconds: float) -> str:
-    """A time in its two largest units, such as `1 min 15 s`.
-
-    >>> duration(0.004), duration(7.25), duration(59.6), duration(7260)
-    ('4 ms', '7.2 s', '1 min 0 s', '2 h 1 min')
-    """
-    if seconds < 0.0995:
-        return f"{round(1000 * seconds)} ms" if seconds else "0 s"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
-    hours = minutes // 60
-    return f"{hours} h {minutes % 60} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
-
-
 def budget(stored: str) -> str:
     """A card's budget in words, such as `10 per class` for `ipc=10`; an unknown form stays."""
     kind, _, value = stored.partition("=")
@@ -178,7 +135,7 @@ def row(verdict: Verdict) -> VerdictRow:
         protocol=verdict.protocol,
         budget=budget(verdict.card.budget),
         bytes=bytes(verdict.card.bytes.total),
-        readings=tuple(_reading(n, _heading(n), found[n], unit_of(n)) for n in arms + scores),
+        readings=tuple(_reading(n, heading(n), found[n], unit_of(n)) for n in arms + scores),
     )
 
 
@@ -224,7 +181,7 @@ def _reading(key: str, heading: str, found: Estimate, unit: str) -> Reading:
     return Reading(key, heading, unit, percent(found.value), ends, str(found.n))
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
     """An arm in words, or a metric's title; one that is not installed here keeps its name."""
     kind, colon, of = name.partition(":")
     if colon:

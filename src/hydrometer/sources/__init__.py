@@ -15,7 +15,7 @@ from hydrometer.sources import noise
 from hydrometer.sources.place import Place, default_root
 from hydrometer.types import Source, Split
 
-__all__ = ["Place", "default_root", "load", "sealed"]
+__all__ = ["Place", "default_root", "dissect", "load", "sealed"]
 
 _MODIFIER = re.compile(r"\+(?=[A-Za-z][\w-]*(?::[^+/]*)?(?:\+|$))")
 """A plus before a word, so that plus signs inside a path stay where they are."""
@@ -32,7 +32,7 @@ def load(name: str, root: Path | None = None) -> Source:
     Raises:
         HydrometerError: No such source, its files are missing or damaged, or they make no dataset.
     """
-    base, *modifiers = _MODIFIER.split(name.strip())
+    base, *modifiers = dissect(name)
     kind, colon, path = base.partition(":")
     factory = registry.get("source", kind.lower().replace("_", "-"))
     place = Place(root or default_root(), Path(path) if colon and path else None)
@@ -41,6 +41,15 @@ def load(name: str, root: Path | None = None) -> Source:
     for modifier in modifiers:
         source = noise.corrupted(source, modifier, place.root, plain)
     return source
+
+
+def dissect(name: str) -> list[str]:
+    """A source's name without its noise, then each noise.
+
+    >>> dissect("folder:/data/c++@32+symmetric:0.4@1")
+    ['folder:/data/c++@32', 'symmetric:0.4@1']
+    """
+    return _MODIFIER.split(name.strip())
 
 
 def sealed(source: Source) -> Source:

@@ -98,7 +98,12 @@ def _open(published: Published, base: Path, *, train: bool) -> Any:
         return getattr(datasets, published.torchvision)(base, train=train, download=True)
     except (RuntimeError, OSError, EOFError, HTTPException) as error:
         looked = [base / "train.parquet", base / published.unpacked]
-        reason = f", and the download failed ({_one_line(error)})"
+        altered = (
+            " (files are there, but not as torchvision knows them)"
+            if _files(base, published)
+            else ""
+        )
+        reason = f"{altered}, and the download failed ({_one_line(error)})"
         raise missing(published.name, looked, reason) from None
 
 

@@ -141,6 +141,11 @@ class Store:
         query = f"SELECT json FROM runs WHERE {where} ORDER BY rowid"
         return self._read(Run, query, tuple(filters.values()))
 
+    def count(self) -> int:
+        """How many runs there are."""
+        with self._explained():
+            return int(self._execute("SELECT count(*) FROM runs").fetchone()[0])
+
     def add_verdict(self, verdict: Verdict) -> bool:
         """Keep a verdict; False if the very same one is there already."""
         text = _dump(verdict)
@@ -161,6 +166,14 @@ class Store:
         """All verdicts, in the order they were added."""
         return self._read(Verdict, "SELECT json FROM verdicts ORDER BY rowid", ())
 
+    def judged(self, set_digest: str | None = None) -> set[tuple[str, str]]:
+        """Set digest and protocol of every verdict, or of those on one set."""
+        query = "SELECT DISTINCT set_digest, protocol FROM verdicts"
+        with self._explained():
+            if set_digest is None:
+                return set(self._execute(query))
+            return set(self._execute(f"{query} WHERE set_digest = ?", (set_digest,)))
+
     def claim(self, key: str, owner: str, seconds: float) -> bool:
         """Reserve a trial for an owner, unless it is done or reserved by another.
 
@@ -174,6 +187,13 @@ class Store:
         """Who has reserved a trial, whether or not the claim still holds."""
         row = self._execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
+
+    def claimants(self) -> set[str]:
+        """Owners of a claim that still holds."""
+        holds = ":now BETWEEN since - seconds AND since + seconds"
+        query = f"SELECT DISTINCT owner FROM claims WHERE {holds}"
+        with self._explained():
+            return {str(owner) for (owner,) in self._execute(query, {"now": time.time()})}
 
     def release(self, key: str, owner: str) -> None:
         """Give back a trial; one that another owner has taken over stays theirs."""

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,7 @@ def optimised(how, begun=None):
         {"crop": lambda done: 0.5},
         {"momentum": 0.5, "convolutions": True},
         {"perturbation": 0.01, "ascent": 2},
+        {"by_class": 0.5, "flatness": 1.0},
     ],
 )
 def test_statistics_come_closer_and_the_teacher_is_convinced(changes):
@@ -87,6 +90,51 @@ def test_batches_hold_one_image_of_each_class():
     assert found == [[0, 2], [1, 3], [4]]
 
 
+def test_batches_of_whole_classes_fill_up_to_a_size(monkeypatch):
+    monkeypatch.setattr(recover, "BATCH", 4)
+    found = [rows.tolist() for rows in recover._of_classes([2, 2, 0, 5, 1])]
+    assert found == [[0, 1, 2, 3], [4, 5, 6, 7, 8], [9]]
+    assert recover._of_classes([0, 0]) == []
+
+
+def test_the_flat_region_follows_the_images_and_its_distance_is_a_divergence():
+    """Against torch's own sum over classes; the average itself passes no gradient."""
+    images, later = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0)).unbind(0)
+    flat = recover.Flat(images, decay=0.75)
+    flat.follow(later)
+    assert torch.allclose(flat.images, 0.75 * images + 0.25 * later)
+    now = later.clone().requires_grad_(True)
+    found = flat.distance(2 * now, lambda x: 2 * x, lambda x: x)
+    p, q = ((2 * x / 4).softmax(-1) for x in (flat.images, later))
+    assert float(found.detach()) == pytest.approx(float((p * (p / q).log()).sum()) / 12, rel=1e-4)
+    found.backward()
+    assert now.grad.abs().sum() > 0
+
+
+def test_a_flat_region_and_matching_by_class_change_the_images():
+    begun = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    plain, flat, own = (
+        optimised(switches(steps=4, **changes), begun)[0]
+        for changes in ({}, {"flatness": 100.0}, {"by_class": 1.0})
+    )
+    assert not torch.equal(plain, flat)
+    assert not torch.equal(plain, own)
+
+
+def test_several_teachers_are_asked_in_turn_and_all_on_the_card():
+    made = make("sre2l(steps=2,teacher=convnet-2-bn|convnet-1-bn)", 1)
+    assert len([note for note in made.card.notes if note.startswith("teacher ")]) == 2
+
+
+@pytest.mark.parametrize("name", ["sre2l", "cda", "dwa", "g-vbsm", "edc"])
+def test_every_method_can_start_from_rded(name):
+    more = ",networks=1,epochs=20" if name in ("g-vbsm", "edc") else ",teacher=convnet-2-bn"
+    made = make(f"{name}(steps=1,lr=1e-6,init=rded{more})", 1)
+    judge = re.search("teacher (\\w+)", made.card.notes[0])[1]
+    start = make(f"rded(teacher={judge})", 1)
+    assert (made.images.float() - start.images.float()).abs().max() <= 1
+
+
 @pytest.mark.parametrize("init", ["noise", "real", "rded"])
 def test_few_steps_stay_near_the_start(init):
     made = make(f"sre2l(steps=1,lr=1e-6,init={init},teacher=convnet-2-bn)", 1)
@@ -96,9 +144,9 @@ def test_few_steps_stay_near_the_start(init):
         assert apart.amax((2, 3, 4)).min(0).values.max() <= 1
 
 
-@pytest.mark.parametrize("name", ["cda", "dwa", "g-vbsm"])
+@pytest.mark.parametrize("name", ["cda", "dwa", "g-vbsm", "edc"])
 def test_every_method_fills_its_budget_and_names_its_teachers(name):
-    more = ",networks=1" if name == "g-vbsm" else ",teacher=convnet-2-bn"
+    more = ",networks=1" if name in ("g-vbsm", "edc") else ",teacher=convnet-2-bn"
     made = make(f"{name}(steps=2{more})")
     assert made.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert made.images.dtype == torch.uint8
@@ -116,6 +164,8 @@ def test_every_method_fills_its_budget_and_names_its_teachers(name):
         ("sre2l(teacher=convnet-2)", "no batch norm"),
         ("g-vbsm(momentum=1)", "momentum=1"),
         ("dwa(ascent=0)", "ascent=0"),
+        ("edc(by_class=2)", "by_class=2"),
+        ("edc(flatness=-1)", "flatness=-1"),
     ],
 )
 def test_mistakes_are_named(spec, said):

@@ -6,7 +6,9 @@ from hydrometer.methods.decouple.statistics import (
     Matcher,
     batch_norms,
     convolutions,
+    moments_of_classes,
     watched,
+    with_classes,
 )
 from hydrometer.types import HydrometerError
 
@@ -51,6 +53,39 @@ def test_memory_is_an_average_whose_gradient_is_the_present_batch():
     assert distance.detach().item() == pytest.approx(0.25 * 3**0.5)
     distance.backward()
     assert float(second.grad.sum()) == pytest.approx(3**0.5)
+
+
+LABELS = torch.tensor([0, 2, 0, 2, 2, 0, 0])
+
+
+def test_moments_of_classes_are_those_of_their_images_alone():
+    """Against torch's own mean and variance of each class, whatever the batches."""
+    model = network()
+    batches = zip(IMAGES.split(3), LABELS.split(3), strict=True)
+    [layer] = with_classes(model, batch_norms(model), batches, 3)
+    inputs = model[0](IMAGES).detach()
+    onehot = torch.nn.functional.one_hot(LABELS, 3).float()
+    for label in (0, 2):
+        own = inputs[label == LABELS]
+        wanted = own.mean((0, 2, 3)), own.var((0, 2, 3), unbiased=False)
+        for found in (layer.classes, moments_of_classes(inputs, onehot)):
+            torch.testing.assert_close(found[0][label], wanted[0], rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(found[1][label], wanted[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_matching_by_class_is_a_mean_over_images_of_the_distances_of_their_classes(share):
+    model = network()
+    batches = zip(IMAGES.split(3), LABELS.split(3), strict=True)
+    [layer] = with_classes(model, batch_norms(model), batches, 3)
+    inputs = model[0](IMAGES).detach()
+    matcher = Matcher([layer], 1.0, 1.0, 0.0, share, LABELS)
+    whole = Matcher([layer], 1.0, 1.0, 0.0)([inputs])
+    assert float(matcher([inputs])) == pytest.approx((1 - share) * float(whole), abs=1e-5)
+    moved = inputs + 2 * (LABELS == 2)[:, None, None, None]
+    own = 3 / 7 * 2 * 3**0.5
+    rest = (1 - share) * float(Matcher([layer], 1.0, 1.0, 0.0)([moved]))
+    assert float(matcher([moved])) == pytest.approx(share * own + rest, rel=1e-4)
 
 
 def test_hooks_are_gone_afterwards():

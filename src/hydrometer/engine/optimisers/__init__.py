@@ -25,6 +25,12 @@ class Optimiser(Protocol):
     def step(self, params: Sequence[Tensor], grads: Sequence[Tensor], rate: Rate) -> None:
         """Take one step; parameters, gradients and state must stay in the same order."""
 
+    def state(self) -> list[Tensor]:
+        """Every tensor that later steps need."""
+
+    def resume(self, state: Sequence[Tensor], steps: int) -> None:
+        """Go on from the state after so many steps."""
+
 
 def scaled(tensors: Sequence[Tensor], rate: Rate) -> list[Tensor]:
     """Each tensor times the rate of the student it belongs to."""

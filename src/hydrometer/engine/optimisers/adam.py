@@ -35,3 +35,11 @@ class Adam:
         """Take AdamW's step without its decay, on the decayed gradient."""
         decayed = list(torch._foreach_add(list(grads), list(params), alpha=self.weight_decay))
         self.inner.step(params, decayed, rate)
+
+    def state(self) -> list[Tensor]:
+        """AdamW's moments."""
+        return self.inner.state()
+
+    def resume(self, state: Sequence[Tensor], steps: int) -> None:
+        """Go on with AdamW's moments."""
+        self.inner.resume(state, steps)

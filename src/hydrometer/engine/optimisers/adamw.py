@@ -54,3 +54,12 @@ class Adamw:
         move = torch._foreach_div(self.mean, root)
         torch._foreach_div_(move, 1 - beta1**self.steps)
         torch._foreach_sub_(list(params), scaled(move, rate))
+
+    def state(self) -> list[Tensor]:
+        """Means, then squares, of every parameter's gradient."""
+        return [*self.mean, *self.square]
+
+    def resume(self, state: Sequence[Tensor], steps: int) -> None:
+        """Go on with these moments, corrected for so many steps."""
+        half = len(state) // 2
+        self.mean, self.square, self.steps = list(state[:half]), list(state[half:]), steps

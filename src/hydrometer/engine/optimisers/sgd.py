@@ -37,3 +37,11 @@ class Sgd:
             torch._foreach_add_(list(params), move, alpha=-rate)
         else:
             torch._foreach_sub_(list(params), scaled(move, rate))
+
+    def state(self) -> list[Tensor]:
+        """The velocity of every parameter."""
+        return self.velocity
+
+    def resume(self, state: Sequence[Tensor], steps: int) -> None:
+        """Go on with these velocities."""
+        self.velocity = list(state)

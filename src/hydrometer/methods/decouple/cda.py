@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from hydrometer.methods.decouple.recover import Switches, least_crop, network_for, recovered
+from hydrometer.methods.decouple.recover import Switches, networks_for, recovered
+from hydrometer.methods.decouple.views import least_crop
 from hydrometer.registry import register
 from hydrometer.types import Budget, CompressedSet, Scalar, Source
 
@@ -48,7 +49,7 @@ def cda(
         weight=weight,
         crop=lambda done: least + (1 - least) * (1 + math.cos(math.pi * done)) / 2,
         init=init,
-        networks=(network_for(source, teacher),),
+        networks=networks_for(source, teacher),
         epochs=epochs,
     )
     named: dict[str, Scalar] = {**args, "teacher": teacher, "epochs": epochs}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hydrometer.methods.decouple.recover import Switches, least_crop, network_for, recovered
+from hydrometer.methods.decouple.recover import Switches, networks_for, recovered
+from hydrometer.methods.decouple.views import least_crop
 from hydrometer.registry import register
 from hydrometer.types import Budget, CompressedSet, Scalar, Source
 
@@ -49,7 +50,7 @@ def dwa(
         weight=weight,
         crop=lambda done: least,
         init=init,
-        networks=(network_for(source, teacher),),
+        networks=networks_for(source, teacher),
         epochs=epochs,
         variance_weight=variance,
         perturbation=perturbation,

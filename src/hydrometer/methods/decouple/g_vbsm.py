@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hydrometer.methods.decouple.recover import Switches, least_crop, network_for, recovered
+from hydrometer.methods.decouple.recover import Switches, networks_for, recovered
+from hydrometer.methods.decouple.views import least_crop
 from hydrometer.registry import register
 from hydrometer.types import Budget, CompressedSet, Scalar, Source
 
@@ -42,7 +43,7 @@ def g_vbsm(
         HydrometerError: An argument is out of range.
     """
     small = min(source.shape[1:]) <= 64
-    names = (network_for(source, ""), *(SMALL if small else LARGE))[: max(1, networks)]
+    names = (*networks_for(source, ""), *(SMALL if small else LARGE))[: max(1, networks)]
     least = least_crop(source, 0.0)
     args: dict[str, Scalar] = {"steps": steps, "lr": lr, "weight": weight, "momentum": momentum}
     how = Switches(

@@ -1,8 +1,9 @@
 """The engine of the decoupled methods: teachers, starting images, and statistics matched by Adam.
 
-One file per method says which switches it sets. What they share: one image of each class a batch,
-Adam with betas (0.5, 0.9) on normalised pixels under a cosine to zero, pixels clipped to what an image
-can hold after every step, a random roll of the batch, teachers in evaluation mode.
+One file per method says which switches it sets. What they share: one image of each class a batch (whole
+classes for those that match class by class), Adam with betas (0.5, 0.9) on normalised pixels under a
+cosine to zero, pixels clipped to what an image can hold after every step, a random roll of the batch,
+teachers in evaluation mode.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from torch.nn import functional as F
 from hydrometer import students
 from hydrometer.artifact.container import make
 from hydrometer.artifact.rows import whole
-from hydrometer.augment.geometry import CROP_DRAWS, crop_and_resize, crops
 from hydrometer.engine.environment import default_device
 from hydrometer.engine.teachers import Teacher
 from hydrometer.execute.lab import Lab
@@ -32,8 +32,10 @@ from hydrometer.methods.decouple.statistics import (
     Matcher,
     batch_norms,
     convolutions,
-    watched,
+    with_classes,
 )
+from hydrometer.methods.decouple.statistics import watched as watching
+from hydrometer.methods.decouple.views import drawn
 from hydrometer.methods.features import observer_recipe
 from hydrometer.methods.stitch.rded import rded
 from hydrometer.sources.draw import draw_class
@@ -49,6 +51,8 @@ from hydrometer.types import (
 )
 
 INITIAL = ("noise", "real", "rded")
+BATCH = 100
+"""Images of a batch that holds whole classes."""
 Crop = Callable[[float], float]
 """The least area of a crop, from the share of the steps that are done."""
 
@@ -59,8 +63,8 @@ class Switches:
 
     `weight` is of the statistics against cross entropy, `first` of the first layer and
     `variance_weight` of variances within it. `crop` gives the least area of random crops. `momentum`
-    and `convolutions` are G-VBSM's, `perturbation` and `ascent` DWA's: see `statistics.Matcher` and
-    `perturbed`.
+    and `convolutions` are G-VBSM's, `perturbation` and `ascent` DWA's, `by_class`, `flatness` and
+    `decay` EDC's: see `statistics.Matcher`, `_perturbed` and `Flat`.
     """
 
     steps: int
@@ -76,6 +80,9 @@ class Switches:
     momentum: float = 0.0
     perturbation: float = 0.0
     ascent: int = 0
+    by_class: float = 0.0
+    flatness: float = 0.0
+    decay: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,9 @@ def recovered(
     start = time.perf_counter()
     watched_ones = [_watched(source, teacher, how) for teacher in teachers]
     labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    begun, seconds = _begun(source, budget, counts, how.init, rng)
+    begun = _begun(source, budget, counts, how.init, teachers[0], rng)
     images = begun.clone()
-    for rows in _rounds(counts):
+    for rows in _of_classes(counts) if how.by_class else _rounds(counts):
         images[rows] = optimise(begun[rows], labels[rows], watched_ones, how, rng=rng)[0]
     return make(
         (images * 255).round().to(torch.uint8),
@@ -121,7 +128,7 @@ def recovered(
         method=str(Spec(name, tuple(sorted(args.items())))),
         budget=str(budget),
         seed=None,
-        seconds=time.perf_counter() - start + seconds + sum(t.card.seconds for t in teachers),
+        seconds=time.perf_counter() - start + sum(t.card.seconds for t in teachers),
         notes=tuple(_note(teacher) for teacher in teachers),
     )
 
@@ -142,53 +149,66 @@ def optimise(
     low, high = (lens(torch.full_like(begun[:1], value)) for value in (0.0, 1.0))
     seen, truth = lens(begun).clone().requires_grad_(True), labels.to(lens.device)
     models = [_perturbed(one, seen.detach(), truth, how) for one in watched_ones]
-    matchers = [Matcher(one.layers, how.first, how.variance_weight, how.momentum) for one in models]
+    matchers = [_matcher(one.layers, truth, how) for one in models]
     adam, history = torch.optim.Adam([seen], lr=how.lr, betas=(0.5, 0.9)), []
+    flat = Flat(seen.detach(), how.decay)
     for step in range(how.steps):
         done, turn = step / how.steps, step % len(models)
         adam.param_groups[0]["lr"] = how.lr * (1 + math.cos(math.pi * done)) / 2
-        view = rolled(cropped(seen, how.crop(done), rng), rng)
-        model = models[turn].model
-        with watched([layer.module for layer in models[turn].layers]) as inputs:
-            logits = model(view)
+        view, model = drawn(seen, how.crop(done), rng), models[turn].model
+        with watching([layer.module for layer in models[turn].layers]) as inputs:
+            logits = model(view(seen))
         apart = matchers[turn](inputs())
         loss = F.cross_entropy(logits, truth) + how.weight * apart
+        if how.flatness:
+            loss = loss + how.flatness * flat.distance(logits, model, view)
         (seen.grad,) = torch.autograd.grad(loss, [seen])
         adam.step()
         with torch.no_grad():
             seen.copy_(seen.maximum(low).minimum(high))
+        flat.follow(seen.detach())
         history.append(float(apart.detach()))
     return lens.whitening.unwhiten(seen.detach()).clamp(0, 1).cpu(), history
 
 
-def cropped(images: Tensor, least: float, rng: np.random.Generator) -> Tensor:
-    """A random resized crop of each image, of at least this share of its area; 1 leaves it whole."""
-    if least >= 1:
-        return images
-    n, _, h, w = images.shape
-    u = torch.from_numpy(rng.random((n, CROP_DRAWS), dtype=np.float32)).to(images.device)
-    return crop_and_resize(images, crops(u, (least, 1.0), (3 / 4, 4 / 3), h, w))
+class Flat:
+    """EDC's flat region: images whose logits stay near those of their own running average.
+
+    Shao, Zhou, Chen and Shen (arXiv 2404.13733), "flatness regularization": the divergence of both
+    predictions on the same view, at temperature 4, averaged over images and classes as released.
+    """
+
+    temperature = 4.0
+
+    def __init__(self, images: Tensor, decay: float) -> None:
+        self.images, self.decay = images.clone(), decay
+
+    def distance(
+        self, logits: Tensor, model: nn.Module, view: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """KL(average || now) of logits (n, k), with a gradient through the present images alone."""
+        with torch.no_grad():
+            steady = (model(view(self.images)) / self.temperature).softmax(-1)
+        return F.kl_div(
+            (logits / self.temperature).log_softmax(-1), steady, reduction="none"
+        ).mean()
+
+    def follow(self, images: Tensor) -> None:
+        """Move the average towards the images by 1 - decay."""
+        self.images.lerp_(images, 1 - self.decay)
 
 
-def rolled(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """The batch rolled by up to an eighth of its side: 4 pixels of 32, 28 of 224."""
-    most = images.shape[-1] // 8
-    down, right = (int(n) for n in rng.integers(-most, most + 1, 2))
-    return images.roll((down, right), (-2, -1))
+def _matcher(layers: Sequence[Layer], labels: Tensor, how: Switches) -> Matcher:
+    return Matcher(layers, how.first, how.variance_weight, how.momentum, how.by_class, labels)
 
 
-def network_for(source: Source, asked: str) -> str:
-    """The teacher's network: as asked, else the field's with batch norm for the image size."""
+def networks_for(source: Source, asked: str) -> tuple[str, ...]:
+    """The teachers' networks, with | between them, else the field's with batch norm for the size."""
     if asked:
-        return str(students.spec(asked))
+        return tuple(str(students.spec(name)) for name in asked.split("|"))
     found = students.default_for(source.shape)
     args = tuple((k, "batch" if k == "norm" else v) for k, v in found.args)
-    return str(Spec(found.name, args))
-
-
-def least_crop(source: Source, asked: float, small: float = 1.0) -> float:
-    """The least area of a crop: as asked, else 0.08 above 32 pixels and `small` up to there."""
-    return asked or (0.08 if min(source.shape[1:]) > 32 else small)
+    return (str(Spec(found.name, args)),)
 
 
 @dataclass(frozen=True)
@@ -223,6 +243,11 @@ def _watched(source: Source, teacher: Teacher, how: Switches) -> Watched:
     if how.convolutions:
         parts = torch.split(source.train.images, 512)
         layers = layers + convolutions(teacher.model, (teacher.lens(part) for part in parts))
+    if how.by_class:
+        train, classes = source.train, len(source.classes)
+        pairs = zip(torch.split(train.images, 512), torch.split(train.labels, 512), strict=True)
+        seen = ((teacher.lens(images), labels) for images, labels in pairs)
+        layers = with_classes(teacher.model, layers, seen, classes)
     return Watched(teacher, layers)
 
 
@@ -241,18 +266,22 @@ def _note(teacher: Teacher) -> str:
 
 
 def _begun(
-    source: Source, budget: Budget, counts: Sequence[int], init: str, rng: np.random.Generator
-) -> tuple[Tensor, float]:
-    """Starting images (n, c, h, w) in [0, 1], class by class, and seconds of another method's work."""
+    source: Source,
+    budget: Budget,
+    counts: Sequence[int],
+    init: str,
+    judge: Teacher,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Starting images (n, c, h, w) in [0, 1], class by class; for rded, those the judge finds real."""
     if init == "rded":
-        made = rded(source, budget, rng=rng)
-        return made.images.float() / 255, made.card.seconds
+        return rded(source, budget, teacher=judge.card.digest, rng=rng).images.float() / 255
     if init == "real":
         rows = [draw_class(source, label, count, rng) for label, count in enumerate(counts)]
-        return source.train.images[torch.cat(rows)].float() / 255, 0.0
+        return source.train.images[torch.cat(rows)].float() / 255
     noise = torch.from_numpy(rng.standard_normal((sum(counts), *source.shape), dtype=np.float32))
     mean, std = (torch.tensor(x).view(-1, 1, 1) for x in (source.mean, source.std))
-    return (noise * std + mean).clamp(0, 1), 0.0
+    return (noise * std + mean).clamp(0, 1)
 
 
 def _rounds(counts: Sequence[int]) -> list[Tensor]:
@@ -262,6 +291,18 @@ def _rounds(counts: Sequence[int]) -> list[Tensor]:
         torch.tensor([int(s) + j for s, count in zip(starts, counts, strict=True) if j < count])
         for j in range(max(counts, default=0))
     ]
+
+
+def _of_classes(counts: Sequence[int]) -> list[Tensor]:
+    """Rows of each batch: whole classes, as many as make up to BATCH images, at least one."""
+    batches: list[Tensor] = []
+    rows: list[Tensor] = []
+    for part in torch.split(torch.arange(sum(counts)), list(counts)):
+        if rows and sum(map(len, rows)) + len(part) > BATCH:
+            batches.append(torch.cat(rows))
+            rows = []
+        rows.append(part)
+    return [batch for batch in [*batches, torch.cat(rows)] if len(batch)]
 
 
 def _check(how: Switches) -> None:
@@ -276,4 +317,9 @@ def _check(how: Switches) -> None:
         raise HydrometerError(
             f"momentum={how.momentum} or ascent={how.ascent} is out of range; momentum in [0, 1), "
             "ascent from 1"
+        )
+    if not 0 <= how.by_class <= 1 or how.flatness < 0 or not 0 <= how.decay < 1:
+        raise HydrometerError(
+            f"by_class={how.by_class}, flatness={how.flatness} or decay={how.decay} is out of range; "
+            "by_class in [0, 1], flatness from 0, decay in [0, 1)"
         )

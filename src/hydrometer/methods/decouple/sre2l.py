@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hydrometer.methods.decouple.recover import Switches, least_crop, network_for, recovered
+from hydrometer.methods.decouple.recover import Switches, networks_for, recovered
+from hydrometer.methods.decouple.views import least_crop
 from hydrometer.registry import register
 from hydrometer.types import Budget, CompressedSet, Scalar, Source
 
@@ -30,9 +31,10 @@ def sre2l(
     1000 steps on CIFAR (4000 on ImageNet-1K), rate 0.25, random crops from 8 % above 32 pixels.
 
     `crop` is the least area of crops (0: as above). `init` is noise, real or rded. `teacher` is a
-    network with batch norm, by default the field's for the size; `epochs` trains it (0: briefly, as
-    the observer of all methods). The card has its digest, recipe and accuracy. Deviations: no flips,
-    hard labels (a protocol with a teacher relabels), images in 8 bits.
+    network with batch norm, by default the field's for the size, or several with | between them, asked
+    in turn (as CV-DD does, arXiv 2501.07575); `epochs` trains them (0: briefly, as the observer of all
+    methods). The card has their digests, recipes and accuracies. Deviations: no flips, hard labels (a
+    protocol with a teacher relabels), images in 8 bits.
 
     Raises:
         HydrometerError: An argument is out of range, or the teacher has no batch norm.
@@ -51,7 +53,7 @@ def sre2l(
         weight=weight,
         crop=lambda done: least,
         init=init,
-        networks=(network_for(source, teacher),),
+        networks=networks_for(source, teacher),
         epochs=epochs,
     )
     named: dict[str, Scalar] = {**args, "teacher": teacher, "epochs": epochs}

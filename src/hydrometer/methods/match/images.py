@@ -40,7 +40,7 @@ class Matched:
 def student_for(source: Source, name: str, width: int) -> Matched:
     """A student by name and width; none and zero mean the field's for that size, 32 wide if small.
 
-    Width is an argument of its own because a spec inside a spec cannot hold a comma.
+    Width is an argument of its own, so that it can be left to the size of the images.
 
     Raises:
         HydrometerError: The student is unknown, or has no width.

@@ -14,8 +14,10 @@ from hydrometer.artifact.rows import whole
 from hydrometer.engine.environment import default_device
 from hydrometer.engine.teachers import Teacher
 from hydrometer.execute.lab import Lab
-from hydrometer.methods.features import embed, observe, observer_recipe
+from hydrometer.methods.features import embed, look, observe, observer_recipe
 from hydrometer.types import Source, Trial
+
+__all__ = ["Seen", "head", "look", "network", "points", "see"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,6 @@ def network(source: Source, seed: int = 0) -> Teacher:
     data = whole(source)
     trial = Trial(data.digest, source.digest, observer_recipe(source), seed)
     return Lab(source, default_device()).teach(trial, data)
-
-
-def look(teacher: Teacher, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Features (n, d) and logits (n, k) of stored images, on the CPU."""
-    parts = [
-        students.features(teacher.model, teacher.lens(part)) for part in torch.split(images, 256)
-    ]
-    return torch.cat([h.flatten(1).cpu() for h, _ in parts]), torch.cat([z.cpu() for _, z in parts])
 
 
 def head(teacher: Teacher, images: Tensor) -> Tensor:

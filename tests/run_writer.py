@@ -2,9 +2,8 @@
 
 import sys
 
-from run_rows import run_of
-
 from hydrometer.store import Store
+from run_rows import run_of
 
 
 def say(*words):
