@@ -260,8 +260,8 @@ def full_disks(trouble: Trouble, times: int) -> tuple[int, bool, str]:
             met += code != 0
             clear = "full" in trouble.said or "No space" in trouble.said
             fine &= code == 0 or (code == 2 and clear and trouble.said.count("\n") == 1)
-            fine &= not results.progress(plans.read(there.plan)).failed
             mount("-o", "remount,size=64m", str(place))
+            fine &= not results.progress(plans.read(there.plan)).failed
             fine &= there.ends_well()
     return met, fine, trouble.said.strip()
 
@@ -300,8 +300,8 @@ FAULTS: dict[str, tuple[Callable[[Trouble, int], tuple[int, bool, str]], int]] =
 
 def report(name: str, trouble: Trouble, kills: int) -> bool:
     fault, times = FAULTS[name]
-    trouble.ends_well()
     try:
+        trouble.ends_well()
         made, fine, more = fault(trouble, times or kills)
     except subprocess.CalledProcessError:
         print(f"{name}: not tried, mounting a disk needs root", flush=True)

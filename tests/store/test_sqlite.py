@@ -235,6 +235,18 @@ def test_a_damaged_store_is_explained(path):
         store.runs()
 
 
+def test_a_damaged_page_is_found_before_it_is_read(path):
+    with Store(path) as store:
+        for i in range(300):
+            store.add(run_of(str(i)))
+        store.check()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - 4096)
+        file.write(b"\x07" * 4096)
+    with Store(path) as store, pytest.raises(HydrometerError, match="damaged; put back a copy"):
+        store.check()
+
+
 def test_a_row_that_cannot_be_read_is_explained(store, path):
     store.add(run_of("a"))
     raw(path, "UPDATE runs SET json = '{\"key\": 1}'")

@@ -50,6 +50,7 @@ def run(
     """
     prepare(plan)
     with Store(plan.store) as store:
+        store.check()
         judged = {identity_of(known) for known in store.verdicts()}
         for source, cells in groupby(open_cells(plan, retry_failed), lambda cell: cell.source):
             bench = _Bench(plan, store, observer, judged, retry_failed, execute, ahead)

@@ -49,11 +49,15 @@ _CLAIM = """
 
 _FILTERS = ("key", "set_digest", "source_digest", "recipe_digest", "seed", "status")
 
+_DAMAGED = "it is damaged; put back a copy, or move it away and start a new one"
 _ADVICE = {
+    # A full disk has no room for the index of the log, which even a reader needs.
+    sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full; free some space and start again, nothing is lost",
+    sqlite3.SQLITE_IOERR_SHMMAP: "the disk is full; free some space and start again, nothing is lost",
     sqlite3.SQLITE_FULL: "the disk is full; free some space and start again, nothing is lost",
     sqlite3.SQLITE_READONLY: "it is read-only; copy it to a folder you may write to",
     sqlite3.SQLITE_NOTADB: "it is not a store; give another path",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; put back a copy, or move it away and start a new one",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_BUSY: "another process has kept it locked; see which, then start again",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; its folder must exist and be writable",
     sqlite3.SQLITE_IOERR: "the disk fails to read or write it; use a local disk",
@@ -104,6 +108,13 @@ class Store:
     def close(self) -> None:
         """Let go of the file; the store cannot be used afterwards."""
         self._db.close()
+
+    def check(self) -> None:
+        """Read the whole file once, and refuse it if a page is damaged; about a second for 200 MB."""
+        with self._explained():
+            (said,) = self._execute("PRAGMA quick_check(1)").fetchone()
+        if said != "ok":
+            raise HydrometerError(f"store {self.path}: {said}: {_DAMAGED}")
 
     def add(self, run: Run) -> bool:
         """Keep a run; False if its key is there already, whose row then stays as it is."""
@@ -264,7 +275,8 @@ class Store:
         except sqlite3.ProgrammingError:
             raise
         except sqlite3.DatabaseError as error:
-            advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "see the message")
+            code = getattr(error, "sqlite_errorcode", 0)
+            advice = _ADVICE.get(code) or _ADVICE.get(code & 0xFF, "see the message")
             raise HydrometerError(f"store {self.path}: {error}: {advice}") from error
 
 
