@@ -58,6 +58,9 @@ def test_ties_are_seen_and_no_rank_crosses_source_protocol_or_budget(board):
 
 
 def test_points_are_told_by_their_rows(board):
+    press(board, "accuracy")
+    for chart in board.locator(".group-of").all():
+        chart.locator("svg").first.hover()
     said = board.locator("[data-row] title").all_text_contents()
     assert len(said) == 2 * 6
     assert said.count("herding 80.0 [78.0, 82.0] n = 5") == 2
@@ -193,7 +196,9 @@ def test_a_phone_shows_value_interval_and_n(write, opened):
 
 
 def test_paper_shows_the_table_without_its_controls(write, opened):
-    page = opened(write() / "index.html", viewport={"width": 720, "height": 1000})
+    more = {name: boards.estimate(-0.123) for name in ("hlr", "lrs")}
+    wide = [e.model_copy(update={"estimates": {**e.estimates, **more}}) for e in boards.several()]
+    page = opened(write(wide) / "index.html", viewport={"width": 720, "height": 1000})
     page.emulate_media(media="print")
     assert not page.locator("#controls").is_visible()
     assert page.locator("#rows td.more").first.is_visible()
