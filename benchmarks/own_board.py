@@ -23,7 +23,8 @@ def main() -> None:
     """Write an entry and a contact sheet for every verdict of the plan."""
     plan = plans.read(BOARD / "plan.toml")
     kept = [container.load(path) for path in sorted((plan.out / "sets").glob("*.safetensors"))]
-    made = {(each.digest, each.card.method, each.card.budget): each for each in kept}
+    asked = {cell.method for cell in plan.cells}
+    made = {(s.digest, s.card.method, s.card.budget): s for s in kept if s.card.method in asked}
     with Store(plan.store) as store:
         for verdict in verdicts.latest(store.verdicts()):
             subject = made.get((verdict.set_digest, verdict.card.method, verdict.card.budget))

@@ -59,6 +59,7 @@ def opened(chromium):
 
     def build_page(address, **context):
         contexts.append(chromium.new_context(**{"offline": True} | context))
+        contexts[-1].set_default_timeout(120_000)
         watched = Watched(contexts[-1].new_page())
         watched.page.goto(address if isinstance(address, str) else address.as_uri())
         return watched

@@ -13,14 +13,18 @@ const rows = [...body.rows].map((row) => ({
   values: [...row.cells].map((c) => ("v" in c.dataset ? (c.dataset.v === "" ? null : +c.dataset.v) : c.textContent)),
 }));
 const marks = [...document.querySelectorAll("[data-row]")];
-// A point's words are its row's.
-for (const mark of marks) {
-  const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
-  const words = body.rows[mark.dataset.row].querySelectorAll("th a, .own span");
-  title.textContent = [...words].map((word) => word.textContent).join(" ");
-  mark.append(title);
-}
 const groups = [...document.querySelectorAll(".group-of")];
+// A point's words are its row's; they are put there when somebody points at the chart.
+function name(group) {
+  for (const mark of group.querySelectorAll("[data-row]")) {
+    const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+    const words = named[mark.dataset.row].querySelectorAll("th a, .own span");
+    title.textContent = [...words].map((word) => word.textContent).join(" ");
+    mark.append(title);
+  }
+}
+const named = rows.map(({ row }) => row);
+groups.forEach((group) => group.addEventListener("pointerover", () => name(group), { once: true }));
 let sorted = { key: "rank", down: false };
 
 // The first press of a column shows its best end: few bytes, but high accuracy.
