@@ -253,7 +253,7 @@ def full_disks(trouble: Trouble, times: int) -> tuple[int, bool, str]:
     for _ in range(times):
         place = trouble.plan.parent / "small"
         place.mkdir(exist_ok=True)
-        with small_disk(place, max(32, int(needed * trouble.draw.uniform(0.02, 0.9)))):
+        with small_disk(place, max(32, int(needed * trouble.draw.uniform(0.1, 1.5)))):
             there = Trouble(place / "plan.toml", trouble.wanted, trouble.seconds, trouble.draw)
             there.plan.write_text(PLAN)
             code, trouble.said = finish(there.plan)

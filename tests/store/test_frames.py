@@ -29,7 +29,7 @@ def test_runs_come_as_a_frame_with_a_row_per_student(trained):
     assert set(frame.student) == {"convnet(depth=2,norm=instance,width=8)"}
     assert set(frame.lr) == {0.05}
     assert set(zip(frame.source, frame.method, frame.budget, strict=True)) == {
-        ("bars", "some", "some")
+        ("tiny", "some", "some")
     }
     assert frame.groupby("seed").size().to_dict() == {0: 1, 1: 1}
 
