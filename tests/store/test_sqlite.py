@@ -162,8 +162,14 @@ def test_rows_survive_a_killed_writer(path):
     assert raw(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_two_processes_lose_and_double_nothing(path):
-    began = time.perf_counter()
+def test_two_processes_lose_and_double_nothing(tmp_path):
+    """Again until they overlap: on a busy machine one may be done before the other begins."""
+    overlapped = (two_writers(tmp_path / f"{i}.sqlite") for i in range(8))
+    assert any(overlapped), "the writers never overlapped"
+
+
+def two_writers(path):
+    """Whether the rows of two writers lie between each other; none of them lost or doubled."""
     writers = [start(path, name, 200, shared=50) for name in "ab"]
     for process in writers:
         assert process.stdout.readline() == "ready\n"
@@ -171,7 +177,6 @@ def test_two_processes_lose_and_double_nothing(path):
         go(process)
     lines = [line for p in writers for line in p.communicate(timeout=120)[0].splitlines()]
     assert [p.returncode for p in writers] == [0, 0]
-    print(f"500 adds by two processes: {time.perf_counter() - began:.2f} s with start-up")  # noqa: T201
     added = [key for key, new in map(str.split, lines) if new == "True"]
     with Store(path) as store:
         kept = [run.key for run in store.runs()]
@@ -179,7 +184,7 @@ def test_two_processes_lose_and_double_nothing(path):
     assert len(added) == len(kept) == 450
     assert set(added) == set(kept)
     order = [key[0] for key in kept if key[0] in "ab"]
-    assert order != sorted(order), "the writers did not overlap"
+    return order != sorted(order) and order != sorted(order, reverse=True)
 
 
 def test_many_processes_may_create_the_store_together(path):
