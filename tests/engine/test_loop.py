@@ -6,7 +6,8 @@ import torch
 
 import tiny
 from hydrometer.engine import loop
-from hydrometer.engine.program import PART, Average, Solo, Stack
+from hydrometer.engine.choice import PART
+from hydrometer.engine.program import Average, Solo, Stack
 from hydrometer.types import Spec
 
 SOURCE = tiny.source()

@@ -241,15 +241,21 @@ def train(
 @torch.no_grad()
 def hits(program: Program, images: Images, labels: Tensor, classes: int) -> Tensor:
     """Correct predictions per class (k, classes), one pass over the images."""
-    size = max(16, 2**18 // (images.images.shape[-1] * images.images.shape[-2]))
-    counts: Tensor | None = None
+    device = images.images.device
+    labels = labels.to(device)
+    counts = torch.zeros(program.students, classes, dtype=torch.int64, device=device)
+    size = exam_batch(images.images.shape[1:], program.students)
     for rows, batch in images.batches(size):
-        truth = labels[rows].to(batch.device)
         with record_function("test"):
-            right = program.logits(batch).argmax(-1) == truth
-        found = torch.stack([torch.bincount(truth[r], minlength=classes) for r in right])
-        counts = found if counts is None else counts + found
-    return torch.zeros(1, classes, dtype=torch.int64) if counts is None else counts.cpu()
+            right = program.logits(batch).argmax(-1) == labels[rows]
+        counts.scatter_add_(1, labels[rows].expand(right.shape), right.long())
+    return counts.cpu()
+
+
+def exam_batch(shape: Sequence[int], students: int) -> int:
+    """Images that students are asked about at once: not more than a cohort trains on at once."""
+    pixels = shape[-1] * shape[-2]
+    return max(16, min(2**18, 2**23 // students) // pixels)
 
 
 def sane(program: Program, images: Images) -> Tensor:
@@ -273,7 +279,8 @@ def run(
     cohort = Cohort(jobs, source, lens, teachers, bank, alone)
     program, losses = train(cohort, on_step)
     on_val, on_test = exams()
-    trained = torch.isfinite(losses).cpu()
+    losses = losses.cpu()
+    trained = torch.isfinite(losses)
     trained[-1:] &= sane(program, on_val).cpu()
     classes = len(source.classes)
     val = hits(program, on_val, source.val.labels, classes)
@@ -284,9 +291,7 @@ def run(
         for s in (source.val, source.test)
     ]
     return [
-        _row(
-            job, k, trained[:, k], losses[:, k].cpu(), val[k], test[k], totals, seconds, lens.device
-        )
+        _row(job, k, trained[:, k], losses[:, k], val[k], test[k], totals, seconds, lens.device)
         for k, job in enumerate(jobs)
     ]
 
@@ -342,20 +347,53 @@ def _distinct(sets: Sequence[CompressedSet]) -> list[CompressedSet]:
     return kept
 
 
-def measure(job: Job, source: Source, lens: Lens, steps: int = 3) -> tuple[float, float]:
-    """Seconds of a training step and of both exams for this student, from a few real steps."""
-    cohort = Cohort([job], source, lens, ())
-    program = cohort.program()
-    batch = next(cohort.batches())
-    draws = cohort.draws(0, 1)[:, 0]
-    times = []
-    for _ in range(steps):
+def measure(
+    jobs: Sequence[Job],
+    source: Source,
+    lens: Lens,
+    teachers: Teachers = (),
+    bank: LabelBank | None = None,
+    alone: Alone = Solo,
+    *,
+    most: int = 20,
+) -> tuple[float, float]:
+    """Seconds of a training step and of both exams of a cohort, from its first steps.
+
+    The first step, which allocates, does not count; then so many are taken as fit in a second, two at
+    least. Batches, augmentation, labels and the short last batch of an epoch have their part in it.
+    """
+    cohort = Cohort(jobs, source, lens, teachers, bank, alone)
+    program, none = cohort.program(), [0.0] * len(jobs)
+    batches = list(itertools.islice(cohort.batches(), most))
+    draws = cohort.draws(0, len(batches))
+    begun = taken = 0.0
+    for i in range(max(3, len(batches))):
+        at = i % len(batches)
+        program.step(*cohort.view(batches[at], draws[:, at]), none)
+        _settle(lens.device)
+        begun = begun or time.perf_counter()
+        taken, counted = time.perf_counter() - begun, i
+        if counted >= 2 and taken > 1:
+            break
+    return taken / counted, _forward(program, source, lens) * (len(source.val) + len(source.test))
+
+
+def _forward(program: Program, source: Source, lens: Lens) -> float:
+    """Seconds to answer one image of an exam, for all students, from about a second of answers."""
+    per_image, size = 0.0, 16
+    for _ in range(3):
+        images = source.train.images[:size]
         start = time.perf_counter()
-        images, target = cohort.view(batch, draws)
-        program.step(images, target, [0.0])
-        times.append(time.perf_counter() - start)
-    seen = images[0][:64]
-    start = time.perf_counter()
-    program.logits(seen)
-    forward = (time.perf_counter() - start) / len(seen)
-    return min(times), forward * (len(source.val) + len(source.test))
+        program.logits(lens(images))
+        _settle(lens.device)
+        per_image = (time.perf_counter() - start) / max(1, len(images))
+        size = min(
+            exam_batch(source.shape, program.students), max(16, int(1 / max(per_image, 1e-9)))
+        )
+    return per_image
+
+
+def _settle(device: torch.device) -> None:
+    """Wait until an accelerator has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

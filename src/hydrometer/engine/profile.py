@@ -10,7 +10,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from hydrometer.engine.data import Images, Lens
-from hydrometer.engine.loop import Cohort, Job, hits
+from hydrometer.engine.loop import Alone, Cohort, Job, hits
+from hydrometer.engine.program import Solo
 from hydrometer.labels import Teachers
 from hydrometer.labels.shards import LabelBank
 from hydrometer.types import Source
@@ -39,12 +40,13 @@ def spans(
     trace: Path,
     steps: int = 20,
     bank: LabelBank | None = None,
+    alone: Alone = Solo,
 ) -> list[Span]:
     """Profile the first `steps` steps of a student and one exam; the trace opens in Perfetto.
 
     Profiling slows small operations, so these are shares of time, not speeds.
     """
-    cohort = Cohort([job], source, lens, teachers, bank)
+    cohort = Cohort([job], source, lens, teachers, bank, alone)
     program = cohort.program()
     batches = list(itertools.islice(cohort.batches(), steps))
     draws = cohort.draws(0, len(batches))
