@@ -5,7 +5,7 @@ import torch
 
 import tiny
 from hydrometer import digest
-from hydrometer.engine import calibration, loop
+from hydrometer.engine import calibration, timing
 from hydrometer.engine.calibration import Calibration, Contest, Timed
 from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.execute import Silent, pace, serial
@@ -27,7 +27,7 @@ class Listening(Silent):
 
 
 def stub(monkeypatch, fits=99, step=0.5, exam=2.0):
-    """`loop.measure` as if every student of a cohort took so long, and memory held so many."""
+    """`timing.measure` as if every student of a cohort took so long, and memory held so many."""
     asked = []
 
     def measure(jobs, source, lens, teachers, *rest):
@@ -36,7 +36,7 @@ def stub(monkeypatch, fits=99, step=0.5, exam=2.0):
             raise torch.OutOfMemoryError("no")
         return step * len(jobs), exam * len(jobs)
 
-    monkeypatch.setattr(loop, "measure", measure)
+    monkeypatch.setattr(timing, "measure", measure)
     return asked
 
 
@@ -77,7 +77,7 @@ def test_measuring_takes_real_steps_with_their_teacher():
         asked.append(len(images))
         return images.flatten(1)[:, :3]
 
-    step, exam = loop.measure([taught, taught], SOURCE, lens, [teacher])
+    step, exam = timing.measure([taught, taught], SOURCE, lens, [teacher])
     assert min(step, exam) > 0
     assert asked == [16, 14, 16]
 

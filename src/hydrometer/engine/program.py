@@ -185,12 +185,19 @@ class Stack:
         state = dict(zip(self.names, self.params, strict=True))
         with record_function("forward and backward"):
             grads, values = vmap(grad_and_value(value))(state, self.buffers, images, present)
-        rate = torch.tensor(list(rates), dtype=torch.float32, device=self.device)
-        self.optimiser.step(self.params, [grads[name] for name in self.names], rate)
+        self.optimiser.step(
+            self.params, [grads[name] for name in self.names], self._on_device(rates)
+        )
         if self.average is not None:
             self.average.update(self.params)
         losses: Tensor = values.detach()
         return losses
+
+    def _on_device(self, rates: Sequence[float]) -> Tensor:
+        """The rates (k,), copied from pinned memory: the host does not wait for the device."""
+        pinned = self.device.type == "cuda"
+        rate = torch.tensor(list(rates), dtype=torch.float32, pin_memory=pinned)
+        return rate.to(self.device, non_blocking=True)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

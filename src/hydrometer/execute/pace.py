@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hydrometer import digest, seeds, students
-from hydrometer.engine import calibration, loop
+from hydrometer.engine import calibration, timing
 from hydrometer.engine.calibration import Work
 from hydrometer.engine.data import Lens
 from hydrometer.engine.loop import Job
@@ -67,7 +67,7 @@ def _measured(cohort: list[Job], lab: Lab, coming: Mapping[str, Job]) -> Pace:
     teachers = [_teacher(name, recipe, lab, lens, coming) for name in recipe.teacher]
     bank = lab.bank(recipe.bank)
     with choice.applied():
-        measured = loop.measure(cohort, lab.source, lens, teachers, bank, lab.alone(cohort[0]))
+        measured = timing.measure(cohort, lab.source, lens, teachers, bank, lab.alone(cohort[0]))
     return Pace(*measured)
 
 
