@@ -32,12 +32,12 @@ def quiet(monkeypatch, tmp_path):
 
 
 def planted(monkeypatch, milliseconds):
-    """Every candidate takes what its words say, the default 100 ms."""
+    """Every candidate takes what its words say, or 10 ms."""
     asked = []
 
     def time(self, choices, rounds=calibration.ROUNDS):
         asked.extend(choices)
-        each = [milliseconds.get(str(choice), 100.0) for choice in choices]
+        each = [milliseconds.get(str(choice), 10.0) for choice in choices]
         return tuple(
             Timed(choice=c, seconds=(ms / 1e3,) * rounds)
             for c, ms in zip(choices, each, strict=True)
@@ -116,7 +116,7 @@ def test_a_choice_reaches_kernels_images_and_threads():
 
 def test_each_axis_starts_from_what_won_before(quiet, monkeypatch):
     best = "channels-last, parts of 64"
-    asked = planted(monkeypatch, {"channels-last": 80.0, "2 threads": 50.0, best: 60.0})
+    asked = planted(monkeypatch, {"channels-last": 8.0, "2 threads": 5.0, best: 6.0})
     found = calibration.calibrate(WORK)
     assert str(found.choice) == best
     assert [c.axis for c in found.contests] == ["layout", "threads", "part"]
@@ -126,7 +126,7 @@ def test_each_axis_starts_from_what_won_before(quiet, monkeypatch):
 
 def test_compiling_is_measured_only_when_asked_for_and_then_alone(quiet, monkeypatch):
     monkeypatch.setattr(calibration, "can_compile", lambda: True)
-    asked = planted(monkeypatch, {"compiled": 60.0})
+    asked = planted(monkeypatch, {"compiled": 6.0})
     first = calibration.calibrate(WORK)
     asked.clear()
     second = calibration.calibrate(WORK, first, compiled=True)
@@ -160,7 +160,7 @@ def test_parts_are_no_choice_where_images_mix(quiet, monkeypatch):
 
 
 def test_nothing_is_learnt_on_a_busy_machine(quiet, monkeypatch):
-    planted(monkeypatch, {"channels-last": 10.0})
+    planted(monkeypatch, {"channels-last": 1.0})
     monkeypatch.setattr(Others, "disturb", lambda self, threads: True)
     assert calibration.calibrate(WORK) is None
 

@@ -265,7 +265,7 @@ def test_orders_are_the_same_epoch_by_epoch_and_together():
     for epoch in (69, 0, 31, 32, 64):
         u = seeds.uniform([seeds.key(0, "order")], epoch, 1, 15)[:, 0]
         batches = list(cohort.epoch(epoch))
-        assert torch.equal(torch.cat([b.rows for b in batches], 1), u.argsort(-1, stable=True))
+        assert torch.equal(torch.cat([b.rows for b in batches], 1), u.argsort(dim=-1, stable=True))
 
 
 def shown(cohort, epoch_count):

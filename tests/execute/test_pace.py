@@ -95,7 +95,7 @@ def long(monkeypatch, tmp_path):
     """Every student takes long enough, and the cache is empty."""
     monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(calibration, "calibrate", calibrated(LAST))
-    stub(monkeypatch, step=pace.WORTH)
+    stub(monkeypatch, step=pace.WORTH / 10)
 
 
 def test_long_work_is_calibrated_once_and_then_recalled(long, monkeypatch):

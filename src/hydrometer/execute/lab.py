@@ -77,7 +77,9 @@ class Lab:
     def recall_choices(self) -> None:
         """Take steps as an earlier calibration of this machine says, from now on."""
         if self.device.type == "cpu":
-            self.choices |= {c.work: c.choice for c in calibration.book().calibrations}
+            known = {c.work: c.choice for c in calibration.book().calibrations}
+            able = calibration.can_compile()
+            self.choices |= {work: c for work, c in known.items() if able or not c.compiled}
 
     def environment(self, jobs: Sequence[Job]) -> Environment:
         """Where these jobs are trained, and how, where that is not as ever."""
