@@ -400,6 +400,8 @@ def main() -> None:
     out = Path(os.environ.get("OUT") or ".out")
     bench = Bench(Lab(source, device), asked.tiny, time.monotonic() + 60 * asked.minutes, out)
     print(environment_line(device), flush=True)
+    if asked.tiny:
+        print("tiny: one small network stands in for all that are named")
     rate = rates(bench)
     for part in (correctness, waits, partial(speed, rate=rate), ways, growth):
         try:

@@ -6,7 +6,7 @@ import torch
 
 import tiny
 from hydrometer import seeds
-from hydrometer.engine import loop
+from hydrometer.engine import data, loop
 from hydrometer.engine.choice import PART
 from hydrometer.engine.program import Average, Solo, Stack
 from hydrometer.types import Spec
@@ -256,6 +256,16 @@ def test_sets_of_unlike_types_are_read_one_by_one():
         expected = torch.stack([cohort.images[i][rows[k]] for k, i in enumerate(cohort.which)])
         assert torch.equal(cohort._gather(rows[:count]), expected)
     assert alike.images[1].images.data_ptr() != alike.images[0].images.data_ptr()
+
+
+def test_a_whitening_moves_whole_to_a_device():
+    """ZCA's matrices would else be copied for every batch; constants of channels need no move."""
+    meta = torch.device("meta")
+    zca = data.fit(SOURCE, Spec("zca"))
+    there = data.moved(zca, meta)
+    assert {there.mean.device, there.matrix.device, there.inverse.device} == {meta}
+    scaling = data.fit(SOURCE, Spec("normalise"))
+    assert data.moved(scaling, meta) is scaling
 
 
 def test_orders_are_the_same_epoch_by_epoch_and_together():

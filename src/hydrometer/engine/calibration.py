@@ -127,16 +127,18 @@ def calibrate(
 
     With `compiled` also the compiled step, whose candidates alone take about a minute.
     """
-    others, start = Others(), time.perf_counter()
+    others, start, threads = Others(), time.perf_counter(), torch.get_num_threads()
     bench = _Bench(work)
     found = known or Calibration(work=work, images=bench.images)
     axes = ("layout", "threads", "part", *(("compiled",) if compiled and can_compile() else ()))
     for axis in axes:
+        if others.disturb(threads):
+            return None
         if not found.tried(axis):
             rivals = bench.rivals(axis, found.choice)
             contest = Contest(axis=axis, timed=bench.time([found.choice, *rivals]))
             found = found.model_copy(update={"contests": (*found.contests, contest)})
-    if others.disturb(torch.get_num_threads()):
+    if others.disturb(threads):
         return None
     spent = found.seconds + time.perf_counter() - start
     return found.model_copy(update={"seconds": spent})

@@ -17,6 +17,9 @@ PREPARED_BYTES = 64 * 2**20
 """Splits up to this size are kept as ready float tensors; larger ones are prepared batch by batch."""
 
 
+_FIELDS = "__dataclass_fields__"
+
+
 class Whitening(Protocol):
     """An invertible affine map fitted on the training images of a source."""
 
@@ -40,12 +43,9 @@ def fit(source: Source, whiten: Spec) -> Whitening:
 
 def moved(whitening: Whitening, device: torch.device) -> Whitening:
     """The whitening with its tensors on a device, which would else be copied there for every batch."""
-    if device.type == "cpu" or not dataclasses.is_dataclass(whitening):
-        return whitening
-    held = ((field.name, getattr(whitening, field.name)) for field in dataclasses.fields(whitening))
+    held = ((name, getattr(whitening, name)) for name in getattr(whitening, _FIELDS, ()))
     tensors = {name: value.to(device) for name, value in held if isinstance(value, Tensor)}
-    there: Whitening = dataclasses.replace(whitening, **tensors)  # type: ignore[type-var]
-    return there
+    return dataclasses.replace(whitening, **tensors) if tensors else whitening  # type: ignore[type-var]
 
 
 class Lens:
@@ -97,6 +97,6 @@ def joined(parts: Sequence[Images]) -> Images | None:
         return parts[0]
     whole = copy.copy(parts[0])
     whole.images = torch.cat([part.images for part in parts])
-    for part, view in zip(parts, whole.images.split([len(p) for p in parts]), strict=True):
+    for part, view in zip(parts, torch.split(whole.images, [len(p) for p in parts]), strict=True):
         part.images = view
     return whole

@@ -208,7 +208,8 @@ class Cohort:
 
     def _gather(self, rows: Tensor) -> Tensor:
         if self.pool is not None:
-            return self.pool[(rows + self.offsets).flatten()].unflatten(0, rows.shape)
+            picked = self.pool[(rows + self.offsets).flatten()]
+            return picked.view(*rows.shape, *picked.shape[1:])
         return torch.stack([self.images[i][rows[k]] for k, i in enumerate(self.which)])
 
     def _stacked(self, tensors: Sequence[Tensor | None]) -> Tensor | None:
