@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from hydrometer import digest, methods, protocols, registry, seeds, sources, verdict
-from hydrometer.engine import loop
+from hydrometer.engine import timing
 from hydrometer.engine.environment import environment
 from hydrometer.engine.loop import Job
 from hydrometer.execute.lab import Lab
@@ -107,7 +107,7 @@ def measured(plan: list[list[Job]], lab: Lab, repeats: int) -> dict[object, list
         if kind(job) not in found:
             lens = lab.lens(job.trial.recipe.whiten)
             steps = steps_of(job)
-            once = [loop.measure(job, lab.source, lens, steps=2) for _ in range(repeats)]
+            once = [timing.measure([job], lab.source, lens, most=3) for _ in range(repeats)]
             found[kind(job)] = [steps * step + exam for step, exam in once]
     return found
 

@@ -36,17 +36,23 @@ def torch_rng(seed: int, purpose: str) -> torch.Generator:
 
 
 def uniform(
-    keys: Sequence[int], first_step: int, steps: int, count: int, device: torch.device | str = "cpu"
+    keys: Sequence[int] | Tensor,
+    first_step: int,
+    steps: int,
+    count: int,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     """Uniform draws in [0, 1), shape (len(keys), steps, count), float32, 24 random bits each.
 
-    The value at [k, s, i] depends on `keys[k]`, `first_step + s` and `i` alone.
+    The value at [k, s, i] depends on `keys[k]`, `first_step + s` and `i` alone. Keys that are int64 on
+    the device already spare the host a wait for their copy.
     """
     quads = -(-count // 4)
     lane = torch.arange(quads, dtype=torch.int64, device=device)
     step = torch.arange(first_step, first_step + steps, dtype=torch.int64, device=device)
     shape = (len(keys), steps, quads)
-    word = torch.tensor(keys, dtype=torch.int64, device=device)[:, None, None].expand(shape)
+    secret = torch.as_tensor(keys, dtype=torch.int64, device=device)
+    word = secret[:, None, None].expand(shape)
     counter = (
         lane.expand(shape),
         step[:, None].expand(shape) & _MASK,

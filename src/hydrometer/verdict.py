@@ -12,11 +12,9 @@ from hydrometer import digest, metrics, students
 from hydrometer.artifact.container import align
 from hydrometer.artifact.overlap import same_images
 from hydrometer.artifact.rows import whole
-from hydrometer.engine import loop
-from hydrometer.engine.environment import environment
 from hydrometer.engine.loop import Job
 from hydrometer.engine.teachers import TeacherCard, known
-from hydrometer.execute import Executor, Observer, Silent
+from hydrometer.execute import Executor, Observer, Silent, pace
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
 from hydrometer.labels.shards import LabelBank
@@ -32,7 +30,6 @@ from hydrometer.types import (
     Recipe,
     Run,
     Source,
-    Spec,
     Trial,
     Verdict,
 )
@@ -145,6 +142,21 @@ def teach(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
         _teach(planned.teacher, lab, observer)
 
 
+def tune(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
+    """Have what is left of a plan trained as measures fastest here, if there is much of it."""
+    pace.tune(_left(planned, store), lab, observer)
+
+
+def _left(planned: Plan, store: Store) -> list[Job]:
+    """What is not stored yet, students and teacher."""
+    keyed = {digest.of_trial(job.trial): job for job in planned.jobs}
+    done = store.get_many(keyed)
+    left = [job for key, job in keyed.items() if key not in done]
+    if left and planned.teacher is not None and not known(digest.of_trial(planned.teacher.trial)):
+        left.append(planned.teacher)
+    return left
+
+
 def _teach(job: Job, lab: Lab, observer: Observer) -> TeacherCard:
     observer.begin(steps_of(job), 1)
     card = lab.teach(job.trial, job.data, observer.stepped).card
@@ -163,20 +175,14 @@ def jobs_of(arm: Arm, source: Source) -> list[Job]:
 
 
 def cost(planned: Plan, lab: Lab, store: Store) -> Cost:
-    """What remains to be trained, with time from a few measured steps of each kind of student."""
-    keyed = {digest.of_trial(job.trial): job for job in planned.jobs}
-    left = [job for key, job in keyed.items() if store.get(key) is None]
-    done = len(keyed) - len(left)
-    if left and planned.teacher is not None and not known(digest.of_trial(planned.teacher.trial)):
-        left.append(planned.teacher)
-    kinds: dict[object, list[Job]] = {}
-    for job in left:
-        recipe = dataclasses.replace(job.trial.recipe, lr=0.0, epochs=1)
-        kinds.setdefault((recipe, len(job.data)), []).append(job)
-    seconds = 0.0
-    for jobs in kinds.values():
-        step, exam = _measure(jobs[0], lab)
-        seconds += sum(step * steps_of(job) + exam for job in jobs)
+    """What remains to be trained, with time from a few measured steps of each kind of student.
+
+    A student whose labels a teacher gives is timed with it, trained or not.
+    """
+    keys = {digest.of_trial(job.trial) for job in planned.jobs}
+    done, left = len(store.get_many(keys)), _left(planned, store)
+    lab.recall_choices()
+    seconds = sum(seconds for _, seconds in pace.forecast(left, lab))
     return Cost(done + len(left), done, sum(map(steps_of, left)), seconds)
 
 
@@ -189,6 +195,7 @@ def evaluate(
 ) -> Verdict:
     """Train what the store does not hold yet, choose rates on `val`, and estimate every metric."""
     watcher = observer or Silent()
+    tune(planned, lab, store, watcher)
     teach(planned, lab, store, watcher)
     runs = execute(planned.jobs, lab, store, watcher)
     results = {arm.name: result(arm, lab.source, runs) for arm in planned.arms}
@@ -210,7 +217,7 @@ def evaluate(
         seconds=sum(run.seconds for run in runs.values()),
         teacher_bytes=teacher_bytes(planned.protocol, lab.source) if planned.teacher else 0,
         bank_bytes=0 if bank is None else bank.bytes,
-        environment=environment(lab.device),
+        environment=lab.environment(planned.jobs),
     )
     store.add_verdict(verdict)
     watcher.judged(verdict)
@@ -297,17 +304,3 @@ def teacher_bytes(protocol: Protocol, source: Source) -> int:
     student = full_recipe(protocol.settings, protocol.settings.teacher, source).student
     model = students.create(student, source.shape, len(source.classes), 0)
     return sum(v.numel() * v.element_size() for v in model.state_dict().values())
-
-
-def _measure(job: Job, lab: Lab) -> tuple[float, float]:
-    """Seconds of one step, and of reading both exams once, from a few real steps of this student."""
-    recipe = dataclasses.replace(job.trial.recipe, epochs=1)
-    if recipe.teacher or recipe.bank:
-        # A teacher may not be trained yet; its forward passes are left out of the estimate.
-        recipe = dataclasses.replace(
-            recipe, labels="hard", teacher=(), bank=None, loss=Spec("cross-entropy")
-        )
-    lens = lab.lens(recipe.whiten)
-    return loop.measure(
-        Job(dataclasses.replace(job.trial, recipe=recipe), job.data), lab.source, lens
-    )

@@ -13,6 +13,8 @@ from typer.main import get_command
 
 from hydrometer import cli, registry
 from hydrometer.artifact import container
+from hydrometer.cli import doctor
+from hydrometer.engine import calibration, load
 from hydrometer.methods.select import manifest
 from hydrometer.store import Store
 
@@ -89,8 +91,26 @@ def test_a_changed_protocol_keeps_its_name_and_shows_its_changes(succeed):
 def test_doctor_tells_machines_what_it_tells_people(succeed):
     facts = json.loads(succeed("doctor", "--json")[0])
     assert {"python", "torch", "device", "data", "cache"} <= set(facts)
+    assert facts.pop("calibration")["calibrations"] == []
     plain = succeed("doctor")[0]
     assert all(value in plain for value in facts.values())
+
+
+def test_doctor_shows_how_this_machine_trains_fastest(succeed, monkeypatch, tmp_path):
+    """On a machine that others use nothing is kept, and doctor says so."""
+    monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(calibration, "ROUNDS", 2)
+    monkeypatch.setattr(doctor, "USUAL", (("convnet-2", (1, 8, 8), 4),))
+    for busy in (True, False):
+        monkeypatch.setattr(load.Others, "disturb", lambda self, threads, busy=busy: busy)
+        out, said = succeed("doctor", "--calibrate")
+        assert ("nothing is kept" in said) == busy
+        assert ("calibration  none" in out) == busy
+    assert "batches of 4 of 1x8x8: " in out
+    assert " ms [" in out
+    assert out.count("<- chosen") >= 1
+    (found,) = json.loads(succeed("doctor", "--json")[0])["calibration"]["calibrations"]
+    assert found["contests"][0]["timed"][1]["choice"]["layout"] == "channels-last"
 
 
 def test_plug_ins_come_from_a_file(succeed, tmp_path):

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 import tiny
-from hydrometer.engine import loop
-from hydrometer.engine.program import PART, Average, Solo, Stack
+from hydrometer import seeds
+from hydrometer.engine import data, loop
+from hydrometer.engine.choice import PART
+from hydrometer.engine.program import Average, Solo, Stack
 from hydrometer.types import Spec
 
 SOURCE = tiny.source()
@@ -223,6 +225,57 @@ def test_hits_count_per_class():
     found = loop.hits(program, EXAMS[1], SOURCE.test.labels, 3)
     right = program.logits(EXAMS[1].images)[0].argmax(-1) == SOURCE.test.labels
     assert found[0].tolist() == [int(right[SOURCE.test.labels == c].sum()) for c in range(3)]
+
+
+def test_hits_of_a_cohort_are_those_of_each_student():
+    jobs = [tiny.job(SOURCE, seed=s, lr=lr, epochs=3) for s, lr in ((0, 0.05), (1, 0.0))]
+    together, _ = trained(jobs)
+    found = loop.hits(together, EXAMS[1], SOURCE.test.labels, 3)
+    for k, job in enumerate(jobs):
+        alone, _ = trained([job])
+        assert torch.equal(found[k], loop.hits(alone, EXAMS[1], SOURCE.test.labels, 3)[0])
+    assert not torch.equal(found[0], found[1])
+
+
+def test_an_exam_asks_a_cohort_no_more_than_training_does():
+    assert loop.exam_batch((3, 32, 32), 1) == 256
+    assert loop.exam_batch((3, 32, 32), 256) == 32
+    assert loop.exam_batch((3, 224, 224), 256) == 16
+
+
+def test_sets_of_unlike_types_are_read_one_by_one():
+    """Sets of one type are one tensor, of which each stays a view; the images are the same."""
+    plain = tiny.job(SOURCE)
+    other = tiny.job(SOURCE, seed=1, rows=range(1, 60, 4))
+    pixels = dataclasses.replace(other.data, images=other.data.images.float() / 255)
+    alike = loop.Cohort([plain, other, plain], SOURCE, LENS, ())
+    unlike = loop.Cohort([plain, dataclasses.replace(other, data=pixels)], SOURCE, LENS, ())
+    rows = torch.tensor([[3, 1], [0, 4], [2, 2]])
+    assert alike.pool.images.shape[0] == 30
+    for cohort, count in ((alike, 3), (unlike, 2)):
+        expected = torch.stack([cohort.images[i][rows[k]] for k, i in enumerate(cohort.which)])
+        assert torch.equal(cohort._gather(rows[:count]), expected)
+    assert alike.images[1].images.data_ptr() != alike.images[0].images.data_ptr()
+
+
+def test_a_whitening_moves_whole_to_a_device():
+    """ZCA's matrices would else be copied for every batch; constants of channels need no move."""
+    meta = torch.device("meta")
+    zca = data.fit(SOURCE, Spec("zca"))
+    there = data.moved(zca, meta)
+    assert {there.mean.device, there.matrix.device, there.inverse.device} == {meta}
+    scaling = data.fit(SOURCE, Spec("normalise"))
+    assert data.moved(scaling, meta) is scaling
+
+
+def test_orders_are_the_same_epoch_by_epoch_and_together():
+    """Against draws of one epoch at a time, in another order of epochs."""
+    job = tiny.job(SOURCE, epochs=70)
+    cohort = loop.Cohort([job], SOURCE, LENS, ())
+    for epoch in (69, 0, 31, 32, 64):
+        u = seeds.uniform([seeds.key(0, "order")], epoch, 1, 15)[:, 0]
+        batches = list(cohort.epoch(epoch))
+        assert torch.equal(torch.cat([b.rows for b in batches], 1), u.argsort(dim=-1, stable=True))
 
 
 def shown(cohort, epoch_count):

@@ -14,7 +14,6 @@ from hydrometer.artifact.container import align
 from hydrometer.attribute import factors
 from hydrometer.attribute.design import Design, Fraction, design
 from hydrometer.attribute.factors import Factors
-from hydrometer.engine.environment import environment
 from hydrometer.execute import Observer, Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
@@ -143,6 +142,7 @@ def attribute(
     start = time.perf_counter()
     plan, names = experiment.plan, experiment.factors.active
     watcher = observer or Silent()
+    verdict.tune(plan, lab, store, watcher)
     if plan.teacher is not None:
         verdict.teacher_for(plan.protocol, lab, watcher)
     runs = execute(plan.jobs, lab, store, watcher)
@@ -169,7 +169,7 @@ def attribute(
         arms=tuple(arms),
         notices=tuple(_notices(experiment, results)),
         seconds=time.perf_counter() - start,
-        environment=environment(lab.device),
+        environment=lab.environment(plan.jobs),
     )
 
 

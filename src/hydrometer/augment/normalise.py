@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -23,16 +24,24 @@ class ChannelScaling:
     def whiten(self, images: Tensor) -> Tensor:
         """(images - mean) / std, for images (..., c, h, w), uint8 or float in pixel space."""
         images = as_float(images)
-        return (images - _per_channel(self.mean, images)) / _per_channel(self.std, images)
+        mean, std = self._like(images)
+        return (images - mean) / std
 
     def unwhiten(self, images: Tensor) -> Tensor:
         """The float images in pixel space that `whiten` maps to these."""
         images = as_float(images)
-        return images * _per_channel(self.std, images) + _per_channel(self.mean, images)
+        mean, std = self._like(images)
+        return images * std + mean
+
+    def _like(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        kind = images.dtype, images.device
+        return _per_channel(self.mean, *kind), _per_channel(self.std, *kind)
 
 
-def _per_channel(values: Sequence[float], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None, None]
+@cache
+def _per_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Kept, because an accelerator waits for every copy from the host."""
+    return torch.tensor(values, dtype=dtype, device=device)[:, None, None]
 
 
 @register("whitening", "normalise")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import product
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from hydrometer.augment import Augmented
@@ -82,8 +81,10 @@ class TileCrop:
         tile = integers(u[:, 0], self.factor**2)
         tall, wide = tile_sides(h, self.factor), tile_sides(w, self.factor)
         row, column = tile // self.factor, tile % self.factor
-        inside = self._inside(u[:, 1:], _of(tall, row), _of(wide, column), product(tall, wide))
-        return inside.moved(_before(tall, row), _before(wide, column))
+        inside = self._inside(
+            u[:, 1:], _of(h, self.factor, row), _of(w, self.factor, column), product(tall, wide)
+        )
+        return inside.moved(_before(h, self.factor, row), _before(w, self.factor, column))
 
     def _inside(
         self, u: Tensor, tall: Tensor, wide: Tensor, shapes: Iterable[tuple[int, int]]
@@ -96,9 +97,11 @@ class TileCrop:
         return found
 
 
-def _of(sides: Sequence[int], place: Tensor) -> Tensor:
-    return torch.tensor(sides, device=place.device)[place]
+def _of(side: int, factor: int, place: Tensor) -> Tensor:
+    """Lengths of tiles, as `tile_sides` cuts them, without a table that a device would wait for."""
+    return side // factor + (place < side % factor).long()
 
 
-def _before(sides: Sequence[int], place: Tensor) -> Tensor:
-    return torch.tensor([0, *accumulate(sides)], device=place.device)[place]
+def _before(side: int, factor: int, place: Tensor) -> Tensor:
+    """Pixels before tiles."""
+    return place * (side // factor) + place.clamp(max=side % factor)

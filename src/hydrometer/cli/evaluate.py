@@ -139,7 +139,10 @@ def show_profile(trace: Path, plan: Plan, lab: Lab) -> None:
     teachers = lab.teachers(recipe.teacher, lens, recipe.labels)
     exam = lab.exams(job.trial.recipe.whiten)[1]
     held = lab.bank(recipe.bank)
-    found = profile.spans(job, lab.source, lens, exam, teachers, trace, bank=held)
+    with lab.choice(job).applied():
+        found = profile.spans(
+            job, lab.source, lens, exam, teachers, trace, bank=held, alone=lab.alone(job)
+        )
     total = sum(span.seconds for span in found)
     for span in found:
         talk.print(

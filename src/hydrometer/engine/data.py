@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -13,6 +15,9 @@ from hydrometer.types import Source, Spec
 
 PREPARED_BYTES = 64 * 2**20
 """Splits up to this size are kept as ready float tensors; larger ones are prepared batch by batch."""
+
+
+_FIELDS = "__dataclass_fields__"
 
 
 class Whitening(Protocol):
@@ -36,12 +41,19 @@ def fit(source: Source, whiten: Spec) -> Whitening:
     return fitted
 
 
+def moved(whitening: Whitening, device: torch.device) -> Whitening:
+    """The whitening with its tensors on a device, which would else be copied there for every batch."""
+    held = ((name, getattr(whitening, name)) for name in getattr(whitening, _FIELDS, ()))
+    tensors = {name: value.to(device) for name, value in held if isinstance(value, Tensor)}
+    return dataclasses.replace(whitening, **tensors) if tensors else whitening  # type: ignore[type-var]
+
+
 class Lens:
     """How the students of one recipe see images; shared by every student that sees them the same way."""
 
     def __init__(self, source: Source, whiten: Spec | None, device: torch.device) -> None:
         self.device = device
-        self.whitening = fit(source, whiten or Spec("normalise"))
+        self.whitening = moved(fit(source, whiten or Spec("normalise")), device)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Network input (n, c, h, w) float32 on the device, from stored images of any type."""
@@ -72,3 +84,19 @@ class Images:
         for start in range(0, len(self.images), size):
             rows = slice(start, start + size)
             yield rows, self.images[rows] if self.ready else self.lens(self.images[rows])
+
+
+def joined(parts: Sequence[Images]) -> Images | None:
+    """All images of some sets behind each other, for one reading; the sets become views of them.
+
+    None where some are ready and others not, or of other types.
+    """
+    if len({(part.ready, part.images.dtype) for part in parts}) > 1:
+        return None
+    if len(parts) == 1:
+        return parts[0]
+    whole = copy.copy(parts[0])
+    whole.images = torch.cat([part.images for part in parts])
+    for part, view in zip(parts, torch.split(whole.images, [len(p) for p in parts]), strict=True):
+        part.images = view
+    return whole

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from torch.profiler import record_function
 from hydrometer import digest, seeds, students
 from hydrometer.augment import Augmented, Pipeline, Turn
 from hydrometer.augment.draws import permutation
-from hydrometer.engine.data import Images, Lens
+from hydrometer.engine.data import Images, Lens, joined
 from hydrometer.engine.environment import environment
 from hydrometer.engine.objective import Target
 from hydrometer.engine.program import Program, Solo, Stack
@@ -81,13 +82,16 @@ class Cohort:
         self.rates = [job.trial.recipe.lr for job in jobs]
         self.cycle = self.recipe.epochs if bank is None else bank.card.epochs
         self.viewers = self.seeds if bank is None else [bank.card.seed] * len(jobs)
-        self.order_keys = [seeds.key(seed, "order") for seed in self.viewers]
-        self.draw_keys = [seeds.key(seed, "augment") for seed in self.viewers]
+        self.order_keys, self.draw_keys = self._keys("order"), self._keys("augment")
         self.pipeline = Pipeline(self.recipe.augment)
+        self.turn_keys = {t.draw: self._keys(f"cycle/{t.draw}") for t in self.pipeline.turns}
         self.schedule: Schedule = build("schedule", self.recipe.schedule)
         self.sets = _distinct([job.data for job in jobs])
         self.images = [Images(data.images, lens) for data in self.sets]
+        self._orders: tuple[int, Tensor] | None = None
         self.which = [next(i for i, s in enumerate(self.sets) if s is j.data) for j in jobs]
+        self.pool = joined(self.images)
+        self.offsets = torch.tensor([[i * self.size] for i in self.which], device=self.device)
         self.labels = torch.stack([job.data.labels.to(self.device) for job in jobs])
         self.weights = self._stacked([job.data.weights for job in jobs])
         soft = self._stacked([job.data.soft for job in jobs])
@@ -120,9 +124,7 @@ class Cohort:
         """The steps of one epoch."""
         parts = cuts(self.size, self.recipe.batch)
         total, seen = self.recipe.epochs * len(parts), epoch % self.cycle
-        order = seeds.uniform(self.order_keys, seen, 1, self.size, self.device)[:, 0].argsort(
-            dim=-1, stable=True
-        )
+        order = self._order(seen, max(1, CHUNK // len(parts)))
         for position, rows in enumerate(parts):
             step = epoch * len(parts) + position
             yield Batch(
@@ -131,6 +133,14 @@ class Cohort:
                 position == len(parts) - 1,
                 seen * len(parts) + position,
             )
+
+    def _order(self, epoch: int, together: int) -> Tensor:
+        """The order of an epoch (k, n), drawn with its neighbours: short epochs would mostly draw."""
+        first = epoch - epoch % together
+        if self._orders is None or self._orders[0] != first:
+            u = seeds.uniform(self.order_keys, first, together, self.size, self.device)
+            self._orders = first, permutation(u)
+        return self._orders[1][:, epoch - first]
 
     def draws(self, first: int, steps: int) -> Tensor:
         """Augmentation draws of some steps, (k, steps, b, draws)."""
@@ -176,7 +186,7 @@ class Cohort:
 
     def _order_of(self, turn: Turn, epoch: int) -> Tensor:
         """Which of `length` values every image of each student gets in an epoch, (k, n) int64."""
-        keys = [seeds.key(seed, f"cycle/{turn.draw}") for seed in self.viewers]
+        keys = self.turn_keys[turn.draw]
         cycle, place = divmod(epoch, turn.length)
         u = seeds.uniform(keys, cycle, 1, self.size * turn.length, self.device)
         return permutation(u.view(len(keys), self.size, turn.length))[..., place]
@@ -192,7 +202,14 @@ class Cohort:
         views = self.images[which].batches(256)
         return torch.cat([torch.stack([t(x).float() for t in teachers]).mean(0) for _, x in views])
 
+    def _keys(self, purpose: str) -> Tensor:
+        """Every student's key for a purpose, on the device: (k,) int64."""
+        return torch.tensor([seeds.key(s, purpose) for s in self.viewers], device=self.device)
+
     def _gather(self, rows: Tensor) -> Tensor:
+        if self.pool is not None:
+            picked = self.pool[(rows + self.offsets).flatten()]
+            return picked.view(*rows.shape, *picked.shape[1:])
         return torch.stack([self.images[i][rows[k]] for k, i in enumerate(self.which)])
 
     def _stacked(self, tensors: Sequence[Tensor | None]) -> Tensor | None:
@@ -220,8 +237,7 @@ def train(
     history: list[Tensor] = []
     steps = cohort.batches(first)
     done = first * len(cuts(cohort.size, cohort.recipe.batch))
-    with torch.random.fork_rng(devices=[], enabled=True):
-        torch.manual_seed(seeds.key(cohort.seeds[0], "dropout"))
+    with _drawing(seeds.key(cohort.seeds[0], "dropout"), cohort.device):
         while chunk := list(itertools.islice(steps, CHUNK)):
             draws = cohort.draws(done, len(chunk))
             losses = []
@@ -238,18 +254,35 @@ def train(
     return program, torch.cat(history) if history else torch.zeros(0, len(cohort.jobs))
 
 
+@contextmanager
+def _drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Inside, layers that draw do so from this seed; after it torch's generators are as before."""
+    accelerators = range(torch.cuda.device_count()) if device.type == "cuda" else ()
+    with torch.random.fork_rng(devices=list(accelerators)):
+        # torch.manual_seed would also reseed accelerators that are not put back.
+        seeded = torch.manual_seed if accelerators else torch.default_generator.manual_seed
+        seeded(seed)
+        yield
+
+
 @torch.no_grad()
 def hits(program: Program, images: Images, labels: Tensor, classes: int) -> Tensor:
     """Correct predictions per class (k, classes), one pass over the images."""
-    size = max(16, 2**18 // (images.images.shape[-1] * images.images.shape[-2]))
-    counts: Tensor | None = None
+    device = images.images.device
+    labels = labels.to(device)
+    counts = torch.zeros(program.students, classes, dtype=torch.int64, device=device)
+    size = exam_batch(images.images.shape[1:], program.students)
     for rows, batch in images.batches(size):
-        truth = labels[rows].to(batch.device)
         with record_function("test"):
-            right = program.logits(batch).argmax(-1) == truth
-        found = torch.stack([torch.bincount(truth[r], minlength=classes) for r in right])
-        counts = found if counts is None else counts + found
-    return torch.zeros(1, classes, dtype=torch.int64) if counts is None else counts.cpu()
+            right = program.logits(batch).argmax(-1) == labels[rows]
+        counts.scatter_add_(1, labels[rows].expand(right.shape), right.long())
+    return counts.cpu()
+
+
+def exam_batch(shape: Sequence[int], students: int) -> int:
+    """Images that students are asked about at once: not more than a cohort trains on at once."""
+    pixels = shape[-1] * shape[-2]
+    return max(16, min(2**18, 2**23 // students) // pixels)
 
 
 def sane(program: Program, images: Images) -> Tensor:
@@ -273,7 +306,8 @@ def run(
     cohort = Cohort(jobs, source, lens, teachers, bank, alone)
     program, losses = train(cohort, on_step)
     on_val, on_test = exams()
-    trained = torch.isfinite(losses).cpu()
+    losses = losses.cpu()
+    trained = torch.isfinite(losses)
     trained[-1:] &= sane(program, on_val).cpu()
     classes = len(source.classes)
     val = hits(program, on_val, source.val.labels, classes)
@@ -284,9 +318,7 @@ def run(
         for s in (source.val, source.test)
     ]
     return [
-        _row(
-            job, k, trained[:, k], losses[:, k].cpu(), val[k], test[k], totals, seconds, lens.device
-        )
+        _row(job, k, trained[:, k], losses[:, k], val[k], test[k], totals, seconds, lens.device)
         for k, job in enumerate(jobs)
     ]
 
@@ -340,22 +372,3 @@ def _distinct(sets: Sequence[CompressedSet]) -> list[CompressedSet]:
         if not any(data is other for other in kept):
             kept.append(data)
     return kept
-
-
-def measure(job: Job, source: Source, lens: Lens, steps: int = 3) -> tuple[float, float]:
-    """Seconds of a training step and of both exams for this student, from a few real steps."""
-    cohort = Cohort([job], source, lens, ())
-    program = cohort.program()
-    batch = next(cohort.batches())
-    draws = cohort.draws(0, 1)[:, 0]
-    times = []
-    for _ in range(steps):
-        start = time.perf_counter()
-        images, target = cohort.view(batch, draws)
-        program.step(images, target, [0.0])
-        times.append(time.perf_counter() - start)
-    seen = images[0][:64]
-    start = time.perf_counter()
-    program.logits(seen)
-    forward = (time.perf_counter() - start) / len(seen)
-    return min(times), forward * (len(source.val) + len(source.test))

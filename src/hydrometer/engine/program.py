@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.profiler import record_function
 
+from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.engine.objective import Target, objective, parts
 from hydrometer.engine.optimisers import Optimiser
 from hydrometer.losses import LossFn
 from hydrometer.registry import build
 from hydrometer.types import Precision, Recipe
 
-PART = 256
-"""Images whose activations are held at once on a processor, where larger batches only cost memory."""
-
 
 class Program(Protocol):
     """k students that step together; every tensor has the students first."""
+
+    students: int
 
     def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
         """One optimiser step on (k, b, c, h, w); returns the losses (k,)."""
@@ -70,25 +70,35 @@ class Average:
 
 
 class Solo:
-    """One student, trained by ordinary autograd."""
+    """One student, trained by ordinary autograd; the choice says how its steps are computed."""
+
+    students = 1
 
     def __init__(
-        self, model: nn.Module, recipe: Recipe, loss: LossFn, device: torch.device
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        loss: LossFn,
+        device: torch.device,
+        choice: Choice = DEFAULT,
     ) -> None:
-        self.model = model.to(device)
+        self.model, self.choice = choice.prepared(model.to(device)), choice
+        self.forward: Callable[[Tensor], Tensor] = (
+            torch.compile(self.model) if choice.compiled else self.model
+        )
         self.params: list[Tensor] = list(self.model.parameters())
         self.loss, self.device, self.precision = loss, device, recipe.precision
         self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
         self.optimiser.start(self.params, [p.dim() > 1 for p in self.params])
         self.average = None if recipe.average is None else Average(self.params, recipe.average)
         whole = device.type != "cpu" or mixes_images(model)
-        self.held = sys.maxsize if whole else PART
+        self.held = sys.maxsize if whole else choice.part
 
     def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
         """Forward, backward, update."""
         self.model.train()
         alone = Target(*(None if part is None else part[0] for part in target))  # type: ignore[arg-type]
-        value, grads = self._gradient(images[0], alone)
+        value, grads = self._gradient(self.choice.laid(images[0]), alone)
         with record_function("optimiser"), torch.no_grad():
             self.optimiser.step(self.params, grads, rates[0])
             if self.average is not None:
@@ -101,7 +111,7 @@ class Solo:
         total: tuple[Tensor, ...] = ()
         for rows, part, share in parts(target, -(-len(images) // self.held)):
             with record_function("forward"), reduced(self.device, self.precision):
-                logits = self.model(images[rows])
+                logits = self.forward(images[rows])
                 loss = share * objective(self.loss, logits.float(), part)
             with record_function("backward"):
                 grads = torch.autograd.grad(
@@ -134,7 +144,7 @@ class Solo:
         names = [name for name, _ in self.model.named_parameters()]
         weights: dict[str, Tensor] = dict(zip(names, tested, strict=True))
         with reduced(self.device, self.precision):
-            logits: Tensor = functional_call(self.model, weights, (images,))
+            logits: Tensor = functional_call(self.model, weights, (self.choice.laid(images),))
         return logits.float()[None]
 
 
@@ -144,6 +154,7 @@ class Stack:
     def __init__(
         self, models: Sequence[nn.Module], recipe: Recipe, loss: LossFn, device: torch.device
     ) -> None:
+        self.students = len(models)
         params, self.buffers = stack_module_state([m.to(device) for m in models])
         self.names = list(params)
         self.params = [params[name].detach() for name in self.names]
@@ -174,12 +185,19 @@ class Stack:
         state = dict(zip(self.names, self.params, strict=True))
         with record_function("forward and backward"):
             grads, values = vmap(grad_and_value(value))(state, self.buffers, images, present)
-        rate = torch.tensor(list(rates), dtype=torch.float32, device=self.device)
-        self.optimiser.step(self.params, [grads[name] for name in self.names], rate)
+        self.optimiser.step(
+            self.params, [grads[name] for name in self.names], self._on_device(rates)
+        )
         if self.average is not None:
             self.average.update(self.params)
         losses: Tensor = values.detach()
         return losses
+
+    def _on_device(self, rates: Sequence[float]) -> Tensor:
+        """The rates (k,), copied from pinned memory: the host does not wait for the device."""
+        pinned = self.device.type == "cuda"
+        rate = torch.tensor(list(rates), dtype=torch.float32, pin_memory=pinned)
+        return rate.to(self.device, non_blocking=True)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

@@ -127,6 +127,8 @@ class Shared:
         HydrometerError: A layer draws (dropout): the processes would not draw what one process does.
     """
 
+    students = 1
+
     def __init__(
         self, model: nn.Module, recipe: Recipe, loss: LossFn, device: torch.device
     ) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hydrometer import digest, seeds, students
 from hydrometer.engine.data import Images, Lens
-from hydrometer.engine.loop import Cohort, Job, hits, train
+from hydrometer.engine.loop import Alone, Cohort, Job, hits, train
 from hydrometer.engine.program import Solo
 from hydrometer.types import CompressedSet, HydrometerError, Labels, Recipe, Source, Stored, Trial
 
@@ -83,6 +83,7 @@ def obtain(
     source: Source,
     lens: Lens,
     on_step: Callable[[int], None] = lambda steps: None,
+    alone: Alone = Solo,
 ) -> Teacher:
     """The teacher of a trial, from the cache or trained now; refused when it is near chance on `val`."""
     name = digest.of_trial(trial)
@@ -91,7 +92,7 @@ def obtain(
         # Of several processes one trains it and the others wait; the lock of a dead one is void.
         with FileLock(folder().with_name("locks") / f"{name}.lock"):
             if not path.is_file():
-                _train(trial, data, source, lens, path, on_step)
+                _train(trial, data, source, lens, path, on_step, alone)
     return recall(name, source, lens)
 
 
@@ -138,9 +139,10 @@ def _train(
     lens: Lens,
     path: Path,
     on_step: Callable[[int], None],
+    alone: Alone,
 ) -> None:
     start = time.perf_counter()
-    program, losses = train(Cohort([Job(trial, data)], source, lens, ()), on_step)
+    program, losses = train(Cohort([Job(trial, data)], source, lens, (), alone=alone), on_step)
     if not isinstance(program, Solo) or not torch.isfinite(losses).all():
         raise HydrometerError(f"the teacher {trial.recipe.student} diverged; lower its rate")
     found = hits(program, Images(source.val.images, lens), source.val.labels, len(source.classes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import torch
 
 from hydrometer import digest, students
 from hydrometer.engine import loop
+from hydrometer.engine.choice import DEFAULT
 from hydrometer.engine.loop import Job, OnStep
 from hydrometer.engine.program import can_stack
 from hydrometer.execute import Executor, Observer
@@ -146,26 +148,41 @@ def _stacks(student: Spec, source: Source) -> bool:
 
 def train(jobs: list[Job], lab: Lab, observer: Observer, on_step: OnStep) -> Iterator[Run]:
     """Train one cohort; when memory runs out, halve it and go on."""
-    recipe = jobs[0].trial.recipe
-    lens = lab.lens(recipe.whiten)
-    teachers = lab.teachers(recipe.teacher, lens, recipe.labels)
     try:
-        yield from loop.run(
-            jobs,
-            lab.source,
-            lens,
-            lambda: lab.exams(recipe.whiten),
-            teachers,
-            on_step,
-            lab.bank(recipe.bank),
-        )
+        yield from _run(jobs, lab, on_step)
         return
     except torch.OutOfMemoryError:
         if len(jobs) == 1:
             raise
     # Out here the failed attempt is forgotten, so that its memory can be used again.
     observer.say(f"out of memory with {len(jobs)} students at once; halving the cohort")
+    gc.collect()
     torch.cuda.empty_cache()
     half = len(jobs) // 2
     yield from train(jobs[:half], lab, observer, on_step)
     yield from train(jobs[half:], lab, observer, on_step)
+
+
+def _run(jobs: list[Job], lab: Lab, on_step: OnStep) -> list[Run]:
+    """The runs of a cohort, its steps taken as the lab has chosen."""
+    recipe, choice = jobs[0].trial.recipe, lab.choice(jobs[0])
+    lens = lab.lens(recipe.whiten)
+    with choice.applied():
+        runs = loop.run(
+            jobs,
+            lab.source,
+            lens,
+            lambda: lab.exams(recipe.whiten),
+            lab.teachers(recipe.teacher, lens, recipe.labels),
+            on_step,
+            lab.bank(recipe.bank),
+            lab.alone(jobs[0]),
+        )
+    if choice == DEFAULT:
+        return runs
+    place = {
+        "environment": lab.environment(jobs).model_copy(
+            update={"threads": runs[0].environment.threads}
+        )
+    }
+    return [run.model_copy(update=place) for run in runs]

@@ -12,6 +12,8 @@ import torch
 from hydrometer import registry, sources
 from hydrometer.artifact.rows import whole
 from hydrometer.engine import teachers
+from hydrometer.engine.calibration import Work
+from hydrometer.engine.choice import Choice
 from hydrometer.engine.loop import Job
 from hydrometer.execute.lab import Lab
 from hydrometer.types import Card, CompressedSet, HydrometerError, Source, Trial
@@ -22,9 +24,9 @@ SHIPPED_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class Setting:
-    """Where cohorts are to be trained: on which source, on what device, by how many threads.
+    """Where cohorts are to be trained: on which source, on what device, by how many threads, and how.
 
-    Threads decide in which order a processor adds, so the same number gives the same digits.
+    Threads and choices decide in which order a processor adds, so the same ones give the same digits.
     """
 
     source: str
@@ -32,12 +34,20 @@ class Setting:
     device: str
     threads: int
     plugins: tuple[Path, ...] = ()
+    choices: tuple[tuple[Work, Choice], ...] = ()
 
 
 def setting(lab: Lab, device: str) -> Setting:
     """The setting in which others give the digits that this process would, on such a device."""
     source = lab.source
-    return Setting(source.name, source.digest, device, torch.get_num_threads(), registry.used())
+    return Setting(
+        source.name,
+        source.digest,
+        device,
+        torch.get_num_threads(),
+        registry.used(),
+        tuple(lab.choices.items()) if device == "cpu" else (),
+    )
 
 
 def travels(source: Source) -> bool:
@@ -84,6 +94,7 @@ class Worker:
         lab, device = self._lab, torch.device(wanted.device)
         if lab is None or (lab.source.digest, lab.device) != (wanted.digest, device):
             lab = self._lab = Lab(sent() or _reopened(wanted), device)
+        lab.choices = dict(wanted.choices)
         return lab
 
     def learn(self, sent: Mapping[str, Callable[[], bytes]]) -> None:
