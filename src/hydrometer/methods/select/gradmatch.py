@@ -19,27 +19,35 @@ FLOOR = 1e-3
 
 @register("method")
 def gradmatch(
-    source: Source, budget: Budget, *, penalty: float = 0.01, rng: np.random.Generator
+    source: Source,
+    budget: Budget,
+    *,
+    penalty: float = 0.001,
+    epochs: int = 1,
+    rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep, class by class, images and weights w >= 0 that minimise ||sum w_i g_i - sum g||^2.
 
     To this is added penalty * mean ||g||^2 * ||w||^2. Direction: the order of orthogonal matching
     pursuit, and the only one. The set carries the weights. Orders are nested, weights are not.
-    Gradients are exact, of the last layer and its bias.
+    Gradients are exact, of the last layer and its bias, in a network trained for `epochs`: in one
+    that knows its images, those of the few it finds hard are all there is to match.
 
     Killamsetty et al., "GRAD-MATCH" (ICML 2021), algorithm 2. Deviations: each step takes the image
     that lowers the objective most, where algorithm 2 takes the largest product with the residual,
     and with it the longest gradients, which are the hardest images; the penalty is in units of the
-    class's mean squared gradient, so that it means the same early and late in training; the budget
-    is always filled, images that only raise the error weighing a thousandth of the mean instead of
-    being left out.
+    class's mean squared gradient, so that it means the same early and late in training; images are
+    chosen once, where the original chooses anew as its student learns; the budget is always filled,
+    images that only raise the error weighing a thousandth of the mean instead of being left out.
 
     Raises:
-        HydrometerError: `penalty` is not positive.
+        HydrometerError: `penalty` is not positive, or `epochs` is below 1.
     """
     if penalty <= 0:
         raise HydrometerError(f"penalty={penalty} is out of range; give more than 0")
-    seen = see(source)
+    if epochs < 1:
+        raise HydrometerError(f"epochs={epochs} is out of range; give at least 1")
+    seen = see(source, epochs=epochs)
 
     def own(members: Tensor) -> Gradients:
         return gradients(seen.features[members], seen.logits[members], source.train.labels[members])
@@ -50,7 +58,7 @@ def gradmatch(
     def weigh(members: Tensor, chosen: Tensor) -> Tensor:
         return positive(fit(own(members), chosen, penalty))
 
-    method = Spec("gradmatch", (("penalty", penalty),))
+    method = Spec("gradmatch", (("epochs", epochs), ("penalty", penalty)))
     return greedy(source, budget, choose, method=method, seconds=seen.seconds, weigh=weigh)
 
 
