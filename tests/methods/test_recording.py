@@ -11,11 +11,12 @@ import pytest
 import torch
 
 import tiny
-from hydrometer.engine.loop import Cohort, Job, train
-from hydrometer.methods import recording
+from hydrometer import digest
+from hydrometer.engine.loop import Cohort, Job, cuts, train
+from hydrometer.methods import passes, recording
 from hydrometer.methods.recording import record, windows
 from hydrometer.methods.select.dual import dual_scores
-from hydrometer.methods.stream import FIELDS, Recorder, bytes_needed, measures, shift
+from hydrometer.methods.stream import FIELDS, LAST, Recorder, bytes_needed, measures, shift
 from hydrometer.types import HydrometerError, Trial
 
 SOURCE = tiny.source(classes=3, per_class=10)
@@ -78,7 +79,8 @@ def test_the_recorder_streams_to_disk_and_knows_its_size(tmp_path):
             for start in range(0, 50, 16):
                 rows = slice(start, start + 16)
                 recorder.feed(epoch, start, logits[epoch, rows], labels[rows])
-    (tmp_path / "last.npy").unlink()
+    for name in LAST:
+        (tmp_path / name).unlink()
     assert sum(f.stat().st_size for f in tmp_path.iterdir()) == bytes_needed(50, 4)
     log_p = logits.log_softmax(-1)
     moved = shift(log_p[1:].flatten(0, 1), log_p[:-1].flatten(0, 1)).view(3, 50)
@@ -143,6 +145,21 @@ def killed_after(monkeypatch, epochs):
             record(SOURCE, epochs=3)
 
 
+def killed_at_feed(monkeypatch, number, **how):
+    """The same in the middle of a pass: nothing of feed `number`, counted from 0, is written."""
+    fed, real = [], Recorder.feed
+
+    def feed(self, *args):
+        if len(fed) == number:
+            raise KeyboardInterrupt
+        fed.append(real(self, *args))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "feed", feed)
+        with pytest.raises(KeyboardInterrupt):
+            record(SOURCE, epochs=3, **how)
+
+
 def set_aside(tmp_path):
     (done,) = (p for p in (tmp_path / "recordings").iterdir() if p.is_dir())
     done.rename(tmp_path / "aside")
@@ -167,7 +184,64 @@ def test_a_killed_run_goes_on_and_gives_the_same_record(monkeypatch, tmp_path, e
     assert {f.name for f in made.iterdir()} == {"card.json", *(f"{name}.npy" for name in FIELDS)}
 
 
-@pytest.mark.parametrize("file", ["loss.npy", "state.safetensors", "last.npy"])
+@pytest.mark.parametrize("kind", ["clean", "augmented"])
+@pytest.mark.parametrize("number", [3, 5])
+def test_a_run_killed_within_a_pass_gives_the_same_record(monkeypatch, tmp_path, kind, number):
+    monkeypatch.setattr(passes, "PIXELS", 0)
+    real = recording.recipe
+    monkeypatch.setattr(recording, "recipe", lambda *a: dataclasses.replace(real(*a), batch=16))
+    whole = record(SOURCE, epochs=3, passes=kind).traces[0]
+    set_aside(tmp_path)
+    killed_at_feed(monkeypatch, number, passes=kind)
+    again = record(SOURCE, epochs=3, passes=kind).traces[0]
+    assert all((again.arrays[name] == whole.arrays[name]).all() for name in FIELDS)
+    assert (again.arrays["shift"][1:] > 0).any(1).all()
+
+
+def test_augmented_passes_are_those_of_training():
+    trace = record(SOURCE, epochs=EPOCHS, passes="augmented").traces[0]
+    data, how = tiny.whole(SOURCE), recording.recipe(SOURCE, EPOCHS, "augmented")
+    lens, _ = tiny.lens_and_exams(SOURCE)
+    cohort = Cohort([Job(Trial(data.digest, SOURCE.digest, how, 0), data)], SOURCE, lens, ())
+    student, truth = cohort.program(), np.zeros((len(FIELDS) - 1, EPOCHS, len(data)))
+    names = sorted(set(FIELDS) - {"shift"})
+    for batch in cohort.batches():
+        step, rows = batch.progress.step, batch.rows[0]
+        images, target = cohort.view(batch, cohort.draws(step, 1)[:, 0])
+        student.model.train()
+        found = measures(student.model(images[0]).detach(), SOURCE.train.labels[rows])
+        truth[:, batch.progress.epoch, rows] = [found[name].numpy() for name in names]
+        student.step(images, target, cohort.rate(batch.progress))
+    assert how.augment
+    for name, values in zip(names, truth, strict=True):
+        assert trace.read(name, slice(None)) == pytest.approx(values, rel=2e-3, abs=2e-3), name
+
+
+def test_records_say_which_passes_they_are_of(shared):
+    clean, augmented = shared, record(SOURCE, epochs=1, passes="augmented")
+    assert "clean evaluation passes" in clean.note
+    assert "train-mode augmented passes" in augmented.note
+    assert augmented.traces[0].card.passes != clean.traces[0].card.passes
+    with pytest.raises(
+        HydrometerError, match="passes 'dirty' are unknown; known: clean, augmented"
+    ):
+        record(SOURCE, passes="dirty")
+
+
+def test_clean_runs_keep_the_place_they_had_before_there_were_others(tmp_path):
+    record(SOURCE, epochs=1)
+    how = digest.of(recording.recipe(SOURCE, 1))
+    key = digest.of([recording.LAYOUT, SOURCE.digest, how, 0])
+    assert (tmp_path / "recordings" / key / "card.json").is_file()
+
+
+@pytest.mark.parametrize("images", [1, 128, 129, 127 * 128 + 1])
+def test_augmented_passes_hear_every_image(images):
+    batch = recording._batch(images)
+    assert sum(part.stop - part.start for part in cuts(images, batch)) == images
+
+
+@pytest.mark.parametrize("file", ["loss.npy", "state.safetensors", "last-1.npy"])
 def test_a_damaged_draft_is_begun_again(monkeypatch, tmp_path, file):
     whole = record(SOURCE, epochs=3).traces[0]
     set_aside(tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,18 +45,21 @@ _last: dict[str, Observed] = {}
 """The last look, by the key of the network's trial: methods in a row look at the same images."""
 
 
-def observe(source: Source, seed: int = 0) -> Observed:
+def observe(source: Source, seed: int = 0, epochs: int | None = None) -> Observed:
     """Features of the last layer's input, and logits, of the network of `observer_recipe`.
 
+    With `epochs`, of one that was trained for as many instead of the recipe's.
     The tensors are shared by every caller of one process; nobody writes into them.
     """
     data = whole(source)
-    trial = Trial(data.digest, source.digest, observer_recipe(source), seed)
+    how = observer_recipe(source)
+    how = how if epochs is None else replace(how, epochs=epochs)
+    trial = Trial(data.digest, source.digest, how, seed)
     key = digest.of_trial(trial)
     if key not in _last:
-        seen = _look(source, trial, data)
+        # First, so that the features of two networks are never in memory together.
         _last.clear()
-        _last[key] = seen
+        _last[key] = _look(source, trial, data)
     return _last[key]
 
 

@@ -1,8 +1,9 @@
 """Training dynamics: one recorded run that every score of the field reads.
 
 A student is trained on the whole train part, and after every epoch sees it once more in a clean
-evaluation pass: no augmentation, weights held still. What each image then got is streamed to
-memory-mapped half-precision arrays under `recordings` in the cache, and kept for every later score.
+evaluation pass: no augmentation, weights held still. Or, with `passes=augmented`, it is trained on
+augmented images and overheard as it learns. What each image got is streamed to memory-mapped
+half-precision arrays under `recordings` in the cache, and kept for every later score.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from hydrometer.engine.environment import default_device
 from hydrometer.engine.loop import Cohort, Job, cuts, train
 from hydrometer.engine.program import Program, Solo
 from hydrometer.execute.lab import Lab
+from hydrometer.methods.passes import PASSES, Overheard, augmentation, known, look
 from hydrometer.methods.stream import FIELDS, LAST, Recorder, bytes_needed
 from hydrometer.types import HydrometerError, Recipe, Source, Spec, Stored, Trial
 
@@ -53,9 +55,11 @@ class TraceCard(Stored):
     seed: int
     images: int
     epochs: int
-    passes: Literal["clean evaluation passes"] = "clean evaluation passes"
+    passes: Literal["clean evaluation passes", "train-mode augmented passes"] = (
+        "clean evaluation passes"
+    )
     seconds: float
-    """Wall time of training and of all evaluation passes."""
+    """Wall time of training and of all evaluation passes, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,8 @@ class Recording:
         return total / len(self.traces)
 
 
-def recipe(source: Source, epochs: int) -> Recipe:
-    """How a recorded student is trained: the field's student for the size, no augmentation.
+def recipe(source: Source, epochs: int, passes: str = "clean") -> Recipe:
+    """How a recorded student is trained: the field's student for the size, augmented only if asked.
 
     SGD with momentum 0.9, batches of 128, rate 0.02 rising over a fifth of the steps and falling to
     zero. EL2N (Paul et al., 2021) and CCS (Zheng et al., 2023) train ResNets at 0.1 with crops and
@@ -120,28 +124,36 @@ def recipe(source: Source, epochs: int) -> Recipe:
         lr=0.02,
         schedule=Spec("triangle", (("warmup", 0.2),)),
         epochs=epochs,
-        batch=128,
+        batch=128 if passes == "clean" else _batch(len(source.train)),
+        augment=augmentation(source, passes),
     )
 
 
-def record(source: Source, *, runs: int = 1, epochs: int = 10) -> Recording:
+def _batch(images: int) -> int:
+    """128, or a little less where that would leave a last image over, which training leaves out."""
+    return next((size for size in range(128, 120, -1) if images % size != 1), 128)
+
+
+def record(source: Source, *, runs: int = 1, epochs: int = 10, passes: str = "clean") -> Recording:
     """The recorded runs of seeds 0 to `runs` - 1, each from the cache or trained now.
+
+    `passes` is `clean` or `augmented`; the latter cost nothing beyond training, and are noisier.
 
     Every run is kept for itself, as soon as it is complete; one that was killed goes on after its
     last complete epoch, and gives the same record. Of two processes that ask for a run, one makes it
     and the other waits. More runs, or another number of epochs, never repeat a run that is known.
 
     Raises:
-        HydrometerError: `runs` or `epochs` is below one, the source has a single class, or a run
-            diverged.
+        HydrometerError: `runs` or `epochs` is below one, there are no such `passes`, the source has
+            a single class, or a run diverged.
     """
     for name, value in (("runs", runs), ("epochs", epochs)):
         if value < 1:
             raise HydrometerError(f"{name} is {value}; a recording needs at least 1")
     if len(source.classes) < 2:
         raise HydrometerError(f"{source.name} has a single class; there is nothing to learn")
-    how = recipe(source, epochs)
-    return Recording(tuple(_obtain(source, how, seed) for seed in range(runs)))
+    how = recipe(source, epochs, known(passes))
+    return Recording(tuple(_obtain(source, how, seed, passes) for seed in range(runs)))
 
 
 def windows(values: Floats, size: int) -> Floats:
@@ -155,9 +167,11 @@ def folder() -> Path:
     return Path(home).expanduser() / "recordings"
 
 
-def _obtain(source: Source, how: Recipe, seed: int) -> Trace:
-    path = folder() / digest.of([LAYOUT, source.digest, digest.of(how), seed])
-    return _recall(path) or _make(source, how, seed, path)
+def _obtain(source: Source, how: Recipe, seed: int, passes: str) -> Trace:
+    # Clean passes are not named, so that runs recorded before there were others keep their place.
+    told = [] if passes == "clean" else [passes]
+    path = folder() / digest.of([LAYOUT, source.digest, digest.of(how), seed, *told])
+    return _recall(path) or _make(source, how, seed, passes, path)
 
 
 def _recall(path: Path) -> Trace | None:
@@ -171,7 +185,7 @@ def _recall(path: Path) -> Trace | None:
     return Trace(card, arrays) if all(a.shape == whole_shape for a in arrays.values()) else None
 
 
-def _make(source: Source, how: Recipe, seed: int, path: Path) -> Trace:
+def _make(source: Source, how: Recipe, seed: int, passes: str, path: Path) -> Trace:
     """Record into a draft folder, or go on with one, that takes its place when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
@@ -182,8 +196,8 @@ def _make(source: Source, how: Recipe, seed: int, path: Path) -> Trace:
             if _recall(path) is None:
                 shutil.rmtree(path, ignore_errors=True)
                 draft.mkdir(exist_ok=True)
-                card = _run(source, how, seed, draft)
-                for name in (LAST, _STATE):
+                card = _run(source, how, seed, passes, draft)
+                for name in (*LAST, _STATE):
                     (draft / name).unlink(missing_ok=True)
                 (draft / "card.json").write_text(card.model_dump_json(), encoding="utf-8")
                 draft.rename(path)
@@ -241,26 +255,28 @@ def _save(draft: Path, epochs: int, seconds: float, program: Solo) -> None:
     (draft / f"{_STATE}.part").replace(draft / _STATE)
 
 
-def _run(source: Source, how: Recipe, seed: int, draft: Path) -> TraceCard:
+def _run(source: Source, how: Recipe, seed: int, passes: str, draft: Path) -> TraceCard:
     start, data = time.perf_counter(), whole(source)
     begun, recorder = _opened(draft, len(data), how.epochs, len(source.classes))
     lens = Lab(source, default_device()).lens(how.whiten)
     job = Job(Trial(data.digest, source.digest, how, seed), data)
     cohort = Cohort([job], source, lens, ())
-    images, size = cohort.images[0], max(16, 2**18 // (source.shape[1] * source.shape[2]))
     student = _student(cohort, begun)
+    taught: Program = student
+    if passes == "augmented":
+        taught = Overheard(student, cohort, recorder, begun.epochs)
 
     def spent() -> float:
         return begun.seconds + time.perf_counter() - start
 
     def watch(epoch: int, program: Program) -> None:
-        for rows, batch in images.batches(size):
-            recorder.feed(epoch, rows.start, program.logits(batch)[0], cohort.labels[0, rows])
+        if passes == "clean":
+            look(epoch, program, cohort, recorder)
         recorder.flush()
         _save(draft, epoch + 1, spent(), student)
 
     with recorder:
-        _, losses = train(cohort, on_epoch=watch, program=student, first=begun.epochs)
+        _, losses = train(cohort, on_epoch=watch, program=taught, first=begun.epochs)
     if not torch.isfinite(losses).all():
         raise HydrometerError(f"the recorded run of {source.name} (seed {seed}) diverged")
     return TraceCard(
@@ -270,6 +286,7 @@ def _run(source: Source, how: Recipe, seed: int, draft: Path) -> TraceCard:
         seed=seed,
         images=len(data),
         epochs=how.epochs,
+        passes=PASSES[passes],
         seconds=spent(),
     )
 

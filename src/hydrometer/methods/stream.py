@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,8 +23,13 @@ FIELDS = {
 }
 FLOOR = 1e-8
 """Added to a probability before its logarithm is compared with the last epoch's, as TDDS does."""
-LAST = "last.npy"
-"""Of a run in the making: the last epoch's log-probabilities."""
+LAST = ("last-0.npy", "last-1.npy")
+"""Of a run in the making: log-probabilities of the last even and the last odd epoch.
+
+Two, so that an epoch that was begun and has to be repeated still finds those of the one before.
+"""
+Piece = tuple[int, slice]
+"""A row of `train`, and which images of a batch lie from there on."""
 _HEADER_BYTES = 128
 _LARGEST = float(np.finfo(np.float16).max)
 
@@ -73,36 +79,53 @@ class Recorder:
     def __init__(
         self, folder: Path, images: int, epochs: int, classes: int, *, begun: bool = False
     ) -> None:
-        self.before = Table(folder / LAST, np.float16, (images, classes), begun=begun)
+        self.last = [
+            Table(folder / name, np.float16, (images, classes), begun=begun) for name in LAST
+        ]
         self.tables = {
             name: Table(folder / f"{name}.npy", kind, (epochs, images), begun=begun)
             for name, kind in FIELDS.items()
         }
 
     def __enter__(self) -> Self:
-        for table in (self.before, *self.tables.values()):
+        for table in (*self.last, *self.tables.values()):
             table.open()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for table in (self.before, *self.tables.values()):
+        for table in (*self.last, *self.tables.values()):
             table.file.close()
 
     def flush(self) -> None:
         """Have everything fed so far on the disk."""
-        for table in (self.before, *self.tables.values()):
+        for table in (*self.last, *self.tables.values()):
             table.flush()
 
-    def feed(self, epoch: int, first: int, logits: Tensor, labels: Tensor) -> None:
-        """Write what the images from row `first` of `train` on got; logits (b, k), labels (b,)."""
-        for name, values in measures(logits, labels).items():
-            self.tables[name].write(epoch, first, _half(values))
+    def feed(self, epoch: int, where: int | Sequence[int], logits: Tensor, labels: Tensor) -> None:
+        """Write what some images got; logits (b, k), labels (b,).
+
+        `where` is the row of `train` that they begin at, or the row of each.
+        """
+        pieces = _pieces(where, len(labels))
+        found = measures(logits, labels)
         floored = (logits.softmax(-1) + FLOOR).log()
         if epoch:
-            old = self.before.read(first, 0, floored.numel()).reshape(floored.shape)
-            moved = shift(floored, torch.from_numpy(old.astype(np.float32)).to(floored.device))
-            self.tables["shift"].write(epoch, first, _half(moved))
-        self.before.write(first, 0, _half(floored))
+            found["shift"] = shift(floored, self._before(epoch, pieces, floored))
+        for name, values in found.items():
+            half = _half(values)
+            for row, part in pieces:
+                self.tables[name].write(epoch, row, half[part])
+        half = _half(floored)
+        for row, part in pieces:
+            self.last[epoch % 2].write(row, 0, half[part])
+
+    def _before(self, epoch: int, pieces: list[Piece], like: Tensor) -> Tensor:
+        """Log-probabilities of the epoch before, of the shape and on the device of this one's."""
+        old = self.last[(epoch - 1) % 2]
+        width = like.shape[1]
+        found = [old.read(row, 0, (part.stop - part.start) * width) for row, part in pieces]
+        kept = np.concatenate(found).reshape(like.shape).astype(np.float32)
+        return torch.from_numpy(kept).to(like.device)
 
 
 def measures(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -129,11 +152,17 @@ def shift(log_p: Tensor, log_before: Tensor) -> Tensor:
 def bytes_needed(n: int, epochs: int) -> int:
     """Bytes on disk of one recorded run: eleven per image and epoch; ImageNet-1K, 60 epochs: 0.85 GB.
 
-    While it is made, one more file holds the last epoch's log-probabilities, 2 n k bytes. In memory
+    While it is made, two more files hold the log-probabilities of two epochs, 4 n k bytes. In memory
     is one batch of logits, on top of what training itself takes.
     """
     per_image = sum(np.dtype(kind).itemsize for kind in FIELDS.values())
     return n * epochs * per_image + _HEADER_BYTES * len(FIELDS)
+
+
+def _pieces(where: int | Sequence[int], count: int) -> list[Piece]:
+    if isinstance(where, int):
+        return [(where, slice(0, count))]
+    return [(row, slice(i, i + 1)) for i, row in enumerate(where)]
 
 
 def _half(values: Tensor) -> NDArray[Any]:

@@ -47,6 +47,16 @@ def test_means_over_epochs():
     assert aum_difficulty(P) == pytest.approx([-x for x in expected])
 
 
+def test_passes_of_training_are_a_choice_that_the_card_names():
+    for method in METHODS:
+        clean, augmented = make(method), make(method, passes="augmented")
+        assert "passes" not in clean.card.method
+        assert "passes=augmented" in augmented.card.method
+        assert any("train-mode augmented" in note for note in augmented.card.notes)
+        with pytest.raises(HydrometerError, match="passes"):
+            make(method, passes="dirty")
+
+
 def test_forgetting_counts_events_and_never_learnt_is_hardest():
     right = np.random.default_rng(1).integers(0, 2, (E, N)).astype(float)
     right[:, 0], right[:, 1] = 0, 1

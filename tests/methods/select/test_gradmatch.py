@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import torch
 from scipy.optimize import minimize, nnls
@@ -24,11 +26,31 @@ def stacked(chosen):
 def test_order_is_that_of_matching_pursuit_on_gradients_written_out():
     chosen, residual = [], FLAT.sum(0)
     while len(chosen) < 10:
-        along = FLAT @ residual
+        along = FLAT @ residual / np.sqrt((FLAT**2).sum(1) + RIDGE)
         along[chosen] = -np.inf
         chosen.append(int(along.argmax()))
         residual = FLAT.sum(0) - stacked(chosen) @ FLAT[chosen]
     assert pursue(OWN, 10, 0.5).tolist() == chosen
+
+
+def objective_of(rows):
+    """The least the objective can be with these images, by an independent solver."""
+    chosen = list(rows)
+    w = stacked(chosen)
+    return ((w @ FLAT[chosen] - FLAT.sum(0)) ** 2).sum() + RIDGE * (w**2).sum()
+
+
+def test_the_first_image_is_the_best_one_of_all():
+    best = min(range(25), key=lambda j: objective_of([j]))
+    assert pursue(OWN, 1, 0.5).tolist() == [best]
+    # The largest product with the sum, which the published algorithm takes, is another image here.
+    assert int((FLAT @ FLAT.sum(0)).argmax()) != best
+
+
+def test_few_images_come_close_to_the_best_few_of_all():
+    found = objective_of(pursue(OWN, 3, 0.5).tolist())
+    every = sorted(objective_of(rows) for rows in combinations(range(25), 3))
+    assert found <= every[len(every) // 100]
 
 
 def test_weights_minimise_the_objective():

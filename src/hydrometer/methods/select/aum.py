@@ -20,6 +20,7 @@ def aum(
     cutoff: float = 0.0,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep by the mean logit margin, widest margin first.
@@ -40,6 +41,7 @@ def aum(
         cutoff=cutoff,
         runs=runs,
         epochs=epochs,
+        passes=passes,
         rng=rng,
     )
 

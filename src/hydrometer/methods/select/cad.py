@@ -24,6 +24,7 @@ def cad(
     last: int = 3,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep by the deviation of the label's probability in the last windows, highest first.
@@ -45,6 +46,7 @@ def cad(
         cutoff=cutoff,
         runs=runs,
         epochs=epochs,
+        passes=passes,
         rng=rng,
     )
 

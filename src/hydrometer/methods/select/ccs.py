@@ -36,6 +36,7 @@ def ccs(
     cutoff: float | None = None,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Drop the lowest margins, then draw evenly from equal-width strata of a score.
@@ -47,7 +48,7 @@ def ccs(
     """
     if score not in SCORES:
         raise HydrometerError(f"score {score!r} is unknown; known: {', '.join(SCORES)}")
-    recording = record(source, runs=runs, epochs=epochs)
+    recording = record(source, runs=runs, epochs=epochs, passes=passes)
     start = time.perf_counter()
     formula, field = SCORES[score]
     difficulty = recording.score(formula, field)
@@ -66,7 +67,7 @@ def ccs(
         budget,
         rows,
         difficulty,
-        method=recorded(Spec("ccs", tuple(args.items())), runs, epochs),
+        method=recorded(Spec("ccs", tuple(args.items())), runs, epochs, passes),
         seconds=recording.seconds + time.perf_counter() - start,
         notes=(recording.note,),
     )

@@ -37,6 +37,7 @@ def dual(
     exponent: float = EXPONENT,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep by uncertainty times difficulty; with `policy=beta` draw, else highest first with `hard`.
@@ -48,7 +49,7 @@ def dual(
     images and 60 on ImageNet, and is not balanced: `balance=global`.
     """
     at_least(min(epochs, window), 2, "dual")
-    recording = record(source, runs=runs, epochs=epochs)
+    recording = record(source, runs=runs, epochs=epochs, passes=passes)
     start = time.perf_counter()
     scores = recording.score(partial(dual_scores, window=window), "label_probability")
     args: dict[str, Scalar] = {"exponent": exponent, "window": window, "policy": policy}
@@ -63,7 +64,7 @@ def dual(
         source,
         budget,
         difficulty,
-        method=recorded(Spec("dual", tuple(args.items())), runs, epochs),
+        method=recorded(Spec("dual", tuple(args.items())), runs, epochs, passes),
         seconds=recording.seconds + time.perf_counter() - start,
         policy="hard" if policy == "beta" else policy,
         balance=balance,

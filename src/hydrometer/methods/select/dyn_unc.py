@@ -23,6 +23,7 @@ def dyn_unc(
     window: int = 10,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep by the mean deviation of the label's probability in a sliding window, highest first.
@@ -43,6 +44,7 @@ def dyn_unc(
         cutoff=cutoff,
         runs=runs,
         epochs=epochs,
+        passes=passes,
         rng=rng,
     )
 

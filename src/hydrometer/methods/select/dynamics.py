@@ -23,6 +23,7 @@ def by_dynamics(
     cutoff: float,
     runs: int,
     epochs: int,
+    passes: str,
     rng: np.random.Generator,
 ) -> CompressedSet:
     """The set that a policy keeps by difficulties `formula(*fields)`, averaged over recorded runs.
@@ -31,14 +32,14 @@ def by_dynamics(
     harder. The card names `method` with every argument, and is charged for the recording even where
     that came from the cache.
     """
-    recording = record(source, runs=runs, epochs=epochs)
+    recording = record(source, runs=runs, epochs=epochs, passes=passes)
     start = time.perf_counter()
     difficulty = recording.score(formula, *fields)
     return select(
         source,
         budget,
         difficulty,
-        method=recorded(method, runs, epochs),
+        method=recorded(method, runs, epochs, passes),
         seconds=recording.seconds + time.perf_counter() - start,
         policy=policy,
         balance=balance,
@@ -48,9 +49,10 @@ def by_dynamics(
     )
 
 
-def recorded(method: Spec, runs: int, epochs: int) -> Spec:
-    """The method's spec with what it recorded among its arguments."""
+def recorded(method: Spec, runs: int, epochs: int, passes: str) -> Spec:
+    """The method's spec with what it recorded among its arguments; clean passes go without saying."""
     args: dict[str, Scalar] = {**method.kwargs, "runs": runs, "epochs": epochs}
+    args |= {} if passes == "clean" else {"passes": passes}
     return Spec(method.name, tuple(sorted(args.items())))
 
 

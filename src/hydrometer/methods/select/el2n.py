@@ -20,6 +20,7 @@ def el2n(
     cutoff: float = 0.0,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep by the mean norm of the error, lowest first.
@@ -27,7 +28,7 @@ def el2n(
     Lowest first and balanced is Prune of PCA (Xiao et al., arXiv 2502.06434), for small budgets. The
     score is of Paul et al., "Deep Learning on a Data Diet" (NeurIPS 2021), who keep the highest:
     `policy=hard`. They take one early epoch of about ten runs; PCA sums the first ten epochs of one
-    augmented run. Here it is the mean over the epochs of `runs` clean runs.
+    augmented run, `passes=augmented`. Here it is the mean over the epochs of `runs` clean runs.
     """
     return by_dynamics(
         source,
@@ -40,6 +41,7 @@ def el2n(
         cutoff=cutoff,
         runs=runs,
         epochs=epochs,
+        passes=passes,
         rng=rng,
     )
 

@@ -20,6 +20,7 @@ def forgetting(
     cutoff: float = 0.0,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep by the number of forgetting events, most forgotten first; never learnt is hardest.
@@ -27,7 +28,7 @@ def forgetting(
     Toneva et al., "An Empirical Study of Example Forgetting" (ICLR 2019): an image never learnt has
     been forgotten infinitely often. DeepCore and CCS count it as never forgotten, the easiest. Events
     are counted between clean passes after each epoch, where the paper sees an image only when it is
-    trained on. Ties are large; they go by row number.
+    trained on: `passes=augmented`. Ties are large; they go by row number.
     """
     at_least(epochs, 2, "forgetting")
     return by_dynamics(
@@ -41,6 +42,7 @@ def forgetting(
         cutoff=cutoff,
         runs=runs,
         epochs=epochs,
+        passes=passes,
         rng=rng,
     )
 

@@ -20,6 +20,7 @@ def loss(
     cutoff: float = 0.0,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep by the mean cross entropy of the label over epochs, lowest first.
@@ -38,6 +39,7 @@ def loss(
         cutoff=cutoff,
         runs=runs,
         epochs=epochs,
+        passes=passes,
         rng=rng,
     )
 

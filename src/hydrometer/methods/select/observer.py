@@ -33,14 +33,14 @@ class Seen:
     seed: int
 
 
-def see(source: Source, seed: int = 0) -> Seen:
-    """What the network of `features.observe` makes of `train`.
+def see(source: Source, seed: int = 0, epochs: int | None = None) -> Seen:
+    """What the network of `features.observe` makes of `train`, trained for `epochs` if given.
 
     Raises:
         HydrometerError: A feature or logit is NaN or infinite.
     """
     start = time.perf_counter()
-    seen = observe(source, seed)
+    seen = observe(source, seed, epochs)
     finite("features", seen.features)
     finite("logits", seen.logits)
     return Seen(seen.features, seen.logits, _spent(start, seen.seconds), seed)

@@ -24,6 +24,7 @@ def tdds(
     decay: float = 0.9,
     runs: int = 1,
     epochs: int = 10,
+    passes: str = "clean",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Keep by the smoothed unevenness of the prediction's movement, highest first.
@@ -45,6 +46,7 @@ def tdds(
         cutoff=cutoff,
         runs=runs,
         epochs=epochs,
+        passes=passes,
         rng=rng,
     )
 
