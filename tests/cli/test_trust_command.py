@@ -29,7 +29,8 @@ def test_noise_that_cannot_be_told_is_said(succeed):
 
 
 def test_a_single_class_is_refused(refused, tmp_path):
-    pictures(tmp_path / "one" / "train", [8])
+    for part in ("train", "test"):
+        pictures(tmp_path / "one" / part, [8])
     assert "at least 2 are needed" in refused("trust", "-s", f"folder:{tmp_path / 'one'}")
 
 
