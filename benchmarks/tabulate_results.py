@@ -14,10 +14,15 @@ BY_HAND = "<!-- What follows is written by hand and kept when the table is made 
 
 def publish(page: Path, made: str) -> None:
     """Write a results page, keeping what was written below the mark, and print it."""
+    write(page, made)
+    print(page.read_text())
+
+
+def write(page: Path, made: str) -> None:
+    """Write a results page, keeping what was written below the mark."""
     kept = page.read_text().partition(BY_HAND)[2] if page.exists() else ""
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{made.rstrip()}\n\n{BY_HAND}\n{kept or chr(10)}")
-    print(page.read_text())
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -4,7 +4,6 @@ Students, augmentations, whitenings, metrics, losses and optimisers are walked i
 """
 
 import dataclasses
-import inspect
 
 import numpy as np
 import pytest
@@ -15,22 +14,14 @@ from hydrometer.artifact.rows import from_rows
 from hydrometer.methods.budget import per_class
 from hydrometer.testing.methods import MethodContract
 from hydrometer.testing.sources import bars
-from hydrometer.types import Budget, Spec
-
-QUICK = {"iterations": 2, "steps": 2, "outer": 1, "inner": 1, "experts": 1, "checks": 0}
-"""Arguments that say how long a method takes, with short values, where a method has them."""
-TEACHER_EPOCHS = 30
-"""For methods whose `epochs=0` trains a teacher for as long as it takes."""
+from hydrometer.types import Budget
+from quick_methods import quick
 
 
 class TestMethods(MethodContract):
     @pytest.fixture(params=registry.names("method"))
     def name(self, request):
-        takes = inspect.signature(registry.get("method", request.param)).parameters
-        quick = {key: value for key, value in QUICK.items() if key in takes}
-        if "epochs" in takes and takes["epochs"].default == 0:
-            quick["epochs"] = TEACHER_EPOCHS
-        return str(Spec(request.param, tuple(quick.items())))
+        return str(quick(request.param))
 
 
 def rows_of(source, budget, rng):

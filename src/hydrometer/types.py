@@ -107,6 +107,24 @@ class Bytes(Stored):
         return self.images + self.labels + self.teacher
 
 
+class Trusted(Stored):
+    """Which labels of its source a set was made from, and how well they were told apart.
+
+    `kept` of `images` were used, `recalibrated` of them under another label. `precision` is the share
+    of used labels that are right, `coverage` that of rightly labelled images that were used, and
+    `least_coverage` that of the class with the lowest: known where the clean labels are.
+    """
+
+    estimator: str
+    images: int
+    kept: int
+    recalibrated: int
+    precision: float | None = None
+    coverage: float | None = None
+    least_coverage: float | None = None
+    seconds: float
+
+
 class Card(Stored):
     """Where a compressed set comes from, and what storing it costs."""
 
@@ -126,6 +144,12 @@ class Card(Stored):
     student_lr: float | None = None
     """A student learning rate that was learned with the set; never used unless a protocol says so."""
     notes: tuple[str, ...] = ()
+    trust: Trusted | None = None
+
+    @property
+    def title(self) -> str:
+        """The method, and whom it trusted about labels: what tells two sets of a budget apart."""
+        return f"{self.method}, trust {self.trust.estimator}" if self.trust else self.method
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ RELEASED = {
     "ddranking-hard@1": "9786566ab53463890b45",
     "ddranking-soft-quick@1": "1b7d8088eecbdd1e17f9",
     "ddranking-soft@1": "3d6d5b2595014301abca",
+    "noisy-quick@1": "ac227421edfa668ebd7e",
+    "noisy@1": "74f162af9a047901af62",
     "rd3-cross@1": "f66e5b6da17d15c3eee3",
     "rd3-quick@1": "cdaf39566f82274c1987",
     "rd3-small@1": "c6108de8b7d65597ba7e",

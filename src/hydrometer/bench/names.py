@@ -37,12 +37,22 @@ def _source(text: str) -> None:
 
 
 def _method(text: str) -> None:
+    _called("method", text)
+
+
+def _trust(text: str) -> None:
+    if text != plan.NO_TRUST:
+        _called("trust", text)
+
+
+def _called(kind: str, text: str) -> None:
+    """A plug-in that is known, and takes the arguments it is given."""
     spec = registry.parse(text)
-    _known("method", spec.name)
-    parameters = inspect.signature(registry.get("method", spec.name)).parameters
+    _known(kind, spec.name)
+    parameters = inspect.signature(registry.get(kind, spec.name)).parameters
     for name in spec.kwargs:
         if name not in parameters:
-            raise HydrometerError(f"method {spec.name} has no argument {name!r}")
+            raise HydrometerError(f"{kind} {spec.name} has no argument {name!r}")
 
 
 def _protocol(text: str) -> None:
@@ -65,5 +75,6 @@ CHECKS: dict[str, plan.Check] = {
     "methods": _method,
     "protocols": _protocol,
     "students": students.spec,
+    "trusts": _trust,
 }
 """What is looked up of each axis; budgets need no looking up."""

@@ -12,7 +12,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from hydrometer.types import Budget, HydrometerError
 from hydrometer.units import read_bytes
 
 AXES = ("sources", "methods", "budgets", "protocols")
-OPTIONAL = ("students", "seeds")
+OPTIONAL = ("students", "seeds", "trusts")
 PLACES = ("name", "out", "store")
+NO_TRUST = "none"
+"""How a plan writes that every given label is believed."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Cell:
 
     `seed` is the method's: the seeds of the students are a setting of the protocol. `student` is the
     one of the plan's `students` that the protocol is changed to. Two spellings of one protocol are two
-    cells, of which the second finds every student of the first in the store.
+    cells, of which the second finds every student of the first in the store. `trust` is the estimator
+    that chooses which labels the method gets to see, if any.
     """
 
     source: str
@@ -40,6 +43,7 @@ class Cell:
     seed: int
     protocol: str
     student: str | None = None
+    trust: str | None = field(default=None, metadata={"omitted": True})
 
     @cached_property
     def digest(self) -> str:
@@ -48,8 +52,9 @@ class Cell:
 
     def __str__(self) -> str:
         with_student = f" with {self.student}" if self.student else ""
+        trusting = f", trust {self.trust}" if self.trust else ""
         return (
-            f"{self.method} ({self.budget}, seed {self.seed}) on {self.source}, "
+            f"{self.method} ({self.budget}, seed {self.seed}{trusting}) on {self.source}, "
             f"{self.protocol}{with_student}"
         )
 
@@ -83,6 +88,7 @@ def read(path: Path, checks: Mapping[str, Check] | None = None) -> Plan:
     protocols = ["ddranking-hard-quick@1"]
     students = ["ConvNet-3", "ResNet-18"]   # optional: each protocol with each student
     seeds = [0, 1]                          # optional: seeds of the methods; by default 0
+    trusts = ["none", "tad"]                # optional: whose word on labels the methods take
     ```
 
     Raises:
@@ -123,6 +129,7 @@ class _Reader:
         self._check_keys()
         axes = [self._axis(name) for name in AXES]
         with_students = self._axis("students") if "students" in self.table else [None]
+        trusts = self._axis("trusts") if "trusts" in self.table else [NO_TRUST]
         seeds = self._seeds()
         places = {name: self._place(name) for name in PLACES if name in self.table}
         if self.faults:
@@ -131,7 +138,9 @@ class _Reader:
         name = places.get("name", self.path.stem)
         out = self.path.parent / places.get("out", name)
         store = self.path.parent / places["store"] if "store" in places else out / "runs.sqlite"
-        return Plan(name, out, store, tuple(dict.fromkeys(_cross(axes, with_students, seeds))))
+        return Plan(
+            name, out, store, tuple(dict.fromkeys(_cross(axes, with_students, seeds, trusts)))
+        )
 
     def _check_keys(self) -> None:
         known = [*PLACES, *AXES, *OPTIONAL]
@@ -188,14 +197,18 @@ class _Reader:
 
 
 def _cross(
-    axes: Sequence[list[str]], with_students: Sequence[str | None], seeds: Sequence[int]
+    axes: Sequence[list[str]],
+    with_students: Sequence[str | None],
+    seeds: Sequence[int],
+    trusts: Sequence[str],
 ) -> Iterator[Cell]:
     """Cells in the order that shares most: all protocols of a set together, all sets of a source."""
     sources, methods, budgets, protocols = axes
-    for source, method, budget, seed, protocol, student in itertools.product(
-        sources, methods, budgets, seeds, protocols, with_students
+    for source, method, budget, seed, trust, protocol, student in itertools.product(
+        sources, methods, budgets, seeds, trusts, protocols, with_students
     ):
-        yield Cell(source, method, budget, seed, protocol, student)
+        believed = None if trust == NO_TRUST else trust
+        yield Cell(source, method, budget, seed, protocol, student, believed)
 
 
 def read_budget(text: str) -> Budget:
@@ -234,5 +247,6 @@ READERS: dict[str, Callable[[str], str]] = {
     "budgets": lambda text: str(read_budget(text)),
     "protocols": _spaceless,
     "students": _spaceless,
+    "trusts": lambda text: str(registry.parse(text)),
 }
 """How a value of each axis is written in its one way."""

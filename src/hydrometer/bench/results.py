@@ -27,10 +27,12 @@ class CellResult(Stored):
     seed: int
     protocol: str
     student: str | None = None
+    trust: str | None = None
     status: Literal["done", "failed"]
     reason: str | None = None
     """Why a failed cell failed."""
     set_digest: str | None = None
+    source_digest: str | None = None
     judged_as: str | None = None
     """The full name of the protocol, as the verdict in the store has it."""
     seconds: float

@@ -163,7 +163,11 @@ class _Bench:
                 raise
             return self._failed(cell, error, start)
         return self._end(
-            cell, start, set_digest=planned.subject.digest, judged_as=planned.protocol.name
+            cell,
+            start,
+            set_digest=planned.subject.digest,
+            source_digest=lab.source.digest,
+            judged_as=planned.protocol.name,
         )
 
     def _failed(self, cell: Cell, error: Exception, start: float) -> CellResult:
@@ -178,6 +182,7 @@ class _Bench:
         *,
         reason: str | None = None,
         set_digest: str | None = None,
+        source_digest: str | None = None,
         judged_as: str | None = None,
     ) -> CellResult:
         result = CellResult(
@@ -188,9 +193,11 @@ class _Bench:
             seed=cell.seed,
             protocol=cell.protocol,
             student=cell.student,
+            trust=cell.trust,
             status="failed" if reason else "done",
             reason=reason,
             set_digest=set_digest,
+            source_digest=source_digest,
             judged_as=judged_as,
             seconds=time.perf_counter() - start,
         )

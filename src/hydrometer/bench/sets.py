@@ -15,7 +15,8 @@ from hydrometer.types import CompressedSet, HydrometerError, Source
 
 def path_of(plan: Plan, cell: Cell, source: Source) -> Path:
     """Where the set of a cell lies: named by all that it depends on, the protocol excepted."""
-    name = digest.of([source.digest, cell.method, cell.budget, cell.seed])
+    trust = [cell.trust] if cell.trust else []
+    name = digest.of([source.digest, cell.method, cell.budget, cell.seed, *trust])
     return plan.out / "sets" / f"{name}.safetensors"
 
 
@@ -50,6 +51,7 @@ def _make(path: Path, cell: Cell, source: Source) -> CompressedSet:
         source,
         registry.parse(cell.method),
         read_budget(cell.budget),
+        trust=registry.parse(cell.trust) if cell.trust else None,
         rng=seeds.numpy_rng(cell.seed, f"method/{cell.method}"),
         seed=cell.seed,
     )

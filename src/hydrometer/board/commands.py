@@ -18,6 +18,7 @@ def commands(entry: Entry) -> tuple[str, ...]:
     known = method_of(card) is not None and kind in _OPTIONS
     make = ["hydrometer", "compress", "--source", entry.source, "--method", card.method]
     make += [_OPTIONS.get(kind, ""), value, "--seed", str(card.seed), "--out", file]
+    make += ["--trust", card.trust.estimator] if card.trust else []
     score = ["hydrometer", "evaluate", file, "--source", entry.source, "--protocol", entry.protocol]
     check = ["hydrometer", "board", "verify", f"board/{entry.file_name}", "--source", entry.source]
     first = shlex.join(make) if known else f"# {file}: {_line(entry.set.where)}"
@@ -30,7 +31,8 @@ def make_again(card: Card, source: Source) -> CompressedSet | None:
     if method is None or budget is None or card.seed is None:
         return None
     rng = seeds.numpy_rng(card.seed, f"method/{method}")
-    return methods.compress(source, method, budget, rng=rng, seed=card.seed)
+    trust = registry.parse(card.trust.estimator) if card.trust else None
+    return methods.compress(source, method, budget, trust=trust, rng=rng, seed=card.seed)
 
 
 def method_of(card: Card) -> Spec | None:

@@ -112,7 +112,7 @@ class Entry(Stored):
     @property
     def file_name(self) -> str:
         """The name of the entry's file: one per set, method, source and exact protocol."""
-        parts = (self.source, self.protocol.partition("{")[0], self.card.method)
+        parts = (self.source, self.protocol.partition("{")[0], self.card.title)
         slug = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", part).strip("_") for part in parts)
         key = verdicts.identity(self.protocol, self.set.digest, self.source_digest, self.card)
         return f"{slug[:100]}-{digest.of(key)[:10]}.json"

@@ -57,6 +57,6 @@ def _row(place: Place) -> str:
     ends = f"[{text.percent(found.low)}, {text.percent(found.high)}]".replace("−", "-")
     rank = f"{place.rank}{'=' if place.tied else ''}"
     return (
-        f"{rank} & {escape(entry.card.method)} & {escape(text.budget(entry.card.budget))} "
+        f"{rank} & {escape(entry.card.title)} & {escape(text.budget(entry.card.budget))} "
         rf"& {shown} {ends} \\"
     )

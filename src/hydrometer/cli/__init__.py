@@ -21,6 +21,7 @@ from hydrometer.cli import (
     export,
     import_,
     list_,
+    noisy,
     relabel,
     report,
     serve,
@@ -73,6 +74,7 @@ for module, name in (
     (list_, "list"),
     (show, "show"),
     (trust, "trust"),
+    (noisy, "noisy"),
     (doctor, "doctor"),
 ):
     app.command(name)(module.command)

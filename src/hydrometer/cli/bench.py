@@ -121,7 +121,8 @@ def cell_line(result: CellResult) -> str:
     """One ended cell as one line."""
     from hydrometer import units
 
-    what = f"{result.method} ({result.budget}, seed {result.seed}) on {result.source}"
+    trusting = f", trust {result.trust}" if result.trust else ""
+    what = f"{result.method} ({result.budget}, seed {result.seed}{trusting}) on {result.source}"
     judge = f"{result.protocol} with {result.student}" if result.student else result.protocol
     end = units.duration(result.seconds) if result.status == "done" else f"failed: {result.reason}"
     return f"{what}, {judge}: {end}"

@@ -66,7 +66,7 @@ def add(
     file = entries.write(made, board)
     if sheet:
         sheets.write(judged, board)
-    write(made.model_dump_json() if json else f"{file}: {made.card.method}, {made.protocol}")
+    write(made.model_dump_json() if json else f"{file}: {made.card.title}, {made.protocol}")
 
 
 def read_reported(percent: float | None, where: str | None) -> Reported | None:
@@ -94,8 +94,8 @@ def choose(store: Store, judged: CompressedSet, protocol: str | None) -> Verdict
         verdict
         for verdict in verdicts.latest(store.verdicts())
         if verdict.set_digest == judged.digest
-        and (verdict.card.method, verdict.card.budget, verdict.card.seed)
-        == (judged.card.method, judged.card.budget, judged.card.seed)
+        and (verdict.card.title, verdict.card.budget, verdict.card.seed)
+        == (judged.card.title, judged.card.budget, judged.card.seed)
     ]
     wanted = protocols.load(protocol).name if protocol else None
     found = [v for v in of_set if wanted in (None, v.protocol)]
@@ -254,7 +254,7 @@ def table_text(table: Table) -> str:
         rows.append(
             (
                 f"{place.rank}{'=' if place.tied else ''}",
-                entry.card.method,
+                entry.card.title,
                 text.budget(entry.card.budget),
                 text.bytes(entry.card.bytes.total),
                 text.estimate(found, "accuracy"),

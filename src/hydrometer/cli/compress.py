@@ -73,6 +73,6 @@ def command(
         write(set_json(out, made))
     else:
         write(
-            f"{out}: {len(made)} images by {made.card.method}, {text.bytes(made.card.bytes.total)}, "
+            f"{out}: {len(made)} images by {made.card.title}, {text.bytes(made.card.bytes.total)}, "
             f"{text.duration(made.card.seconds)}"
         )

@@ -119,7 +119,7 @@ def command(
                 [judged],
                 {plan.subject.digest: plan.subject},
                 used,
-                title=f"{subject.card.method} on {lab.source.name}",
+                title=f"{subject.card.title} on {lab.source.name}",
                 command=f"hydrometer evaluate {path} --source {source} --protocol '{chosen.name}'",
             )
     if json:

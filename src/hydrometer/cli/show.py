@@ -114,6 +114,7 @@ def show_set(path: Path, json: bool) -> None:
         ),
         ("as files", as_files(loaded)),
         ("rate", card.student_lr),
+        ("trust", card.trust and text.trust(card.trust)),
     ):
         if value is not None:
             write(f"  {label:8} {value}")

@@ -21,7 +21,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
     )
     for verdict in verdicts:
         card = verdict.card
-        out.print(f"{card.method}, {card.budget}, on {verdict.source}: {verdict.protocol}")
+        out.print(f"{card.title}, {card.budget}, on {verdict.source}: {verdict.protocol}")
         out.print(_one(verdict))
     for verdict in verdicts:
         out.print(text.sentence(verdict))

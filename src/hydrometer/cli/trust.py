@@ -25,7 +25,7 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Find images with wrong labels: a contact sheet, noise by class, and the rows to keep."""
-    from hydrometer import registry, seeds, sources
+    from hydrometer import registry, sources
     from hydrometer.cli.console import write
     from hydrometer.methods import trust as trusts
     from hydrometer.methods.trust import records
@@ -33,7 +33,7 @@ def command(
 
     spec = registry.parse(trust)
     loaded = sources.load(source)
-    report = trusts.estimate(loaded, spec, rng=seeds.numpy_rng(seed, f"trust/{spec}"))
+    report = trusts.estimate(loaded, spec, seed=seed)
     found = records.summary(report, loaded)
     out.mkdir(exist_ok=True)
     records.write(found, out / "report.json")
@@ -59,7 +59,8 @@ def told(found: Summary) -> str:
     if found.precision is not None and found.coverage is not None:
         lines.append(
             f"  against the clean labels: {found.precision:.1%} of the kept labels are right, "
-            f"{found.coverage:.1%} of the right ones are kept"
+            f"{found.coverage:.1%} of the right ones are kept, "
+            f"{found.least_coverage or 0:.1%} in the class with the fewest"
         )
     lines += [f"  note: {note}" for note in found.notes]
     return "\n".join(lines) + "\n"

@@ -34,11 +34,12 @@ def compress(
     rng: np.random.Generator,
     seed: int | None = None,
 ) -> CompressedSet:
-    """Run a method on a source whose test split is sealed; `seed` is only written on the card.
+    """Run a method on a source whose test split is sealed; `seed` is written on the card.
 
     With `trust`, the method gets only the images whose labels that estimator believes, or could mend.
-    The draws of the method are the same with and without it. The set's images are as `stored_as`
-    keeps them, and a budget in bytes counts them so, together with a teacher of `teacher` bytes.
+    The draws of the method are the same with and without it; the estimator's own belong to `seed`. The
+    set's images are as `stored_as` keeps them, and a budget in bytes counts them so, together with a
+    teacher of `teacher` bytes.
     """
     if budget.per_class is not None:
         # Before any training; bytes may buy fewer images than a plain selection would get.
@@ -48,7 +49,7 @@ def compress(
         # A copy, so that every attempt at a number of images draws the same.
         draws = copy.deepcopy(rng)
         if trust is not None:
-            return _from_trusted(source, spec, affordable, trust, draws)
+            return _from_trusted(source, spec, affordable, trust, seed or 0, draws)
         found: CompressedSet = build("method", spec, sealed(source), affordable, rng=draws)
         return found
 
@@ -59,11 +60,11 @@ def compress(
 
 
 def _from_trusted(
-    source: Source, spec: Spec, budget: Budget, trust: Spec, rng: np.random.Generator
+    source: Source, spec: Spec, budget: Budget, trust: Spec, seed: int, rng: np.random.Generator
 ) -> CompressedSet:
     wanted = sum(per_class(source, budget))
-    # A generator of its own, so that the method draws what it would draw without trust.
-    report = trusts.estimate(source, trust, wanted=wanted, rng=rng.spawn(1)[0])
+    report = trusts.estimate(source, trust, wanted=wanted, seed=seed)
     seen = wrapper.trusted(sealed(source), report)
-    made: CompressedSet = build("method", spec, seen, budget, rng=rng)
-    return wrapper.credited(made, source, report, str(trust))
+    share = wrapper.affordable(source, seen, budget)
+    made: CompressedSet = build("method", spec, seen, share, rng=rng)
+    return wrapper.credited(made, source, report, budget, str(trust))

@@ -84,6 +84,8 @@ def facts(verdict: Verdict, compressed: CompressedSet | None) -> tuple[tuple[str
         labels = "hard" if compressed.soft is None else "soft"
         images = {"Images": f"{len(compressed):,} of {shape} {kind}, {labels} labels"}
         found = images | found
+    if card.trust is not None:
+        found["Trust"] = text.trust(card.trust)
     if card.student_lr is not None:
         found["Learned rate"] = f"{card.student_lr:g}"
     return tuple(found.items())

@@ -54,7 +54,7 @@ def accuracies(verdicts: Sequence[Verdict], label: str) -> Figure:
     drawn = [svg.across(scale, 4, bottom, "test accuracy, %")]
     for index, verdict in enumerate(verdicts):
         top = 6 + index * block
-        name = f"{verdict.card.method}  {text.budget(verdict.card.budget)}"
+        name = f"{verdict.card.title}  {text.budget(verdict.card.budget)}"
         drawn.append(tag("text", svg.short(name, svg.WIDTH - 16), class_="name", x=4, y=top + 13))
         drawn += [
             _arm(verdict, arm, names.index(arm.name), scale, top + _ROW + _STEP * (position + 0.4))

@@ -184,7 +184,7 @@ def _exhibit(
     first = verdicts[0]
     return Exhibit(
         anchor=_anchor(first),
-        method=first.card.method,
+        method=first.card.title,
         facts=exhibits.facts(first, compressed),
         notes=first.card.notes,
         sheet=None if compressed is None else _sheet(compressed),

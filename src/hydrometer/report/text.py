@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from hydrometer import metrics, registry
-from hydrometer.types import Cost, Estimate, Verdict
+from hydrometer.types import Cost, Estimate, Trusted, Verdict
 from hydrometer.units import bytes as bytes
 from hydrometer.units import duration as duration
 from hydrometer.units import read_bytes as read_bytes
@@ -108,6 +108,19 @@ def budget(stored: str) -> str:
     return stored
 
 
+def trust(found: Trusted) -> str:
+    """Whose labels a set was made from, and how good they are where that is known."""
+    told = f"{found.estimator} used {found.kept:,} of {found.images:,} images"
+    told += f", {found.recalibrated:,} of them relabelled" if found.recalibrated else ""
+    known = {
+        "of the labels are right": found.precision,
+        "of the right ones are used": found.coverage,
+        "in the class with the fewest": found.least_coverage,
+    }
+    shares = [f"{percent(share)} % {of}" for of, share in known.items() if share is not None]
+    return f"{told}: {', '.join(shares)}" if shares else told
+
+
 def cost(found: Cost, what: str, device: str) -> str:
     """What an evaluation will take, as one sentence."""
     left = found.students - found.done
@@ -130,7 +143,7 @@ def row(verdict: Verdict) -> VerdictRow:
     arms = [name for name in found if name.startswith("accuracy:")]
     scores = [name for name in found if name not in arms and not (arms and name == "accuracy")]
     return VerdictRow(
-        method=verdict.card.method,
+        method=verdict.card.title,
         source=verdict.source,
         protocol=verdict.protocol,
         budget=budget(verdict.card.budget),
@@ -147,7 +160,7 @@ def sentence(verdict: Verdict, full_size: int | None = None) -> str:
     arms = {n.partition(":")[2]: e for n, e in verdict.estimates.items() if ":" in n}
     subject = next((name for name in arms if name.partition("_")[0] == "subject"), None)
     if subject is None:
-        return f"{verdict.card.method} was not measured by itself."
+        return f"{verdict.card.title} was not measured by itself."
     suffix = subject.removeprefix("subject")
     clauses = []
     if random := arms.get(f"random{suffix}", arms.get("random")):
@@ -157,7 +170,7 @@ def sentence(verdict: Verdict, full_size: int | None = None) -> str:
         reach = "" if clauses else "reach "
         clauses.append(f"{all_data} {reach}{percent(full.value)} %")
     verb = "keeps" if clauses else "reaches"
-    said = f"{verdict.card.method} {verb} {interval(arms[subject], '%')}"
+    said = f"{verdict.card.title} {verb} {interval(arms[subject], '%')}"
     where = f" where {' and '.join(clauses)}" if clauses else ""
     return f"{said}{where}{_doubt(verdict)}."
 

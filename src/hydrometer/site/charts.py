@@ -52,9 +52,7 @@ def charts(rows: Sequence[Numbered]) -> tuple[Chart, ...]:
 
 def _figure(rows: Sequence[tuple[int, Row, float]], title: str, say: Say) -> Figure:
     points = [
-        Point(
-            f"{row.entry.card.method}, {text.budget(row.entry.card.budget)}", cost, row.reached, n
-        )
+        Point(f"{row.entry.card.title}, {text.budget(row.entry.card.budget)}", cost, row.reached, n)
         for n, row, cost in rows
     ]
     return frontier.frontier(points, [*_random(rows), *_full(rows)], title, say)

@@ -11,7 +11,7 @@ Identity = tuple[str, str, str, str, str, int | None]
 
 def identity(protocol: str, set_digest: str, source_digest: str, card: Card) -> Identity:
     """What two verdicts share that differ only in when and how fast they were reached."""
-    return protocol, set_digest, source_digest, card.method, card.budget, card.seed
+    return protocol, set_digest, source_digest, card.title, card.budget, card.seed
 
 
 def identity_of(verdict: Verdict) -> Identity:

@@ -1,6 +1,5 @@
 """The estimators on real images under noise: tens of seconds, most of it training."""
 
-import numpy as np
 import pytest
 
 from hydrometer.methods import trust
@@ -15,7 +14,7 @@ from hydrometer.sources import load
 )
 def test_what_is_kept_is_cleaner_and_no_class_is_lost(name, noise, given):
     source = load(f"digits+{noise}")
-    found = quality(trust.estimate(source, parse(name), rng=np.random.default_rng(0)), source)
+    found = quality(trust.estimate(source, parse(name)), source)
     assert found.precision > given + 0.05
     assert found.coverage > 0.7
     assert found.least_coverage > 0.3
@@ -23,5 +22,5 @@ def test_what_is_kept_is_cleaner_and_no_class_is_lost(name, noise, given):
 
 @pytest.mark.parametrize("name", ["tad", "cleanlab", "combined"])
 def test_clean_digits_are_kept(name):
-    found = trust.estimate(load("digits"), parse(name), rng=np.random.default_rng(0))
+    found = trust.estimate(load("digits"), parse(name))
     assert found.keep.all() and "all are kept" in found.notes[0]

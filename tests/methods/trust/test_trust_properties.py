@@ -7,7 +7,7 @@ from gaussians import clean, evidence, flip
 from hydrometer.methods.trust.cleanlab_trust import confident
 from hydrometer.methods.trust.combined import merged
 from hydrometer.methods.trust.mixture import class_trust
-from hydrometer.methods.trust.report import Provenance
+from hydrometer.methods.trust.report import Provenance, compose, doubts, nothing
 from hydrometer.methods.trust.tad import diverted
 from hydrometer.types import HydrometerError
 
@@ -204,6 +204,35 @@ def test_probabilities_that_do_not_sum_to_one_are_refused():
     features, labels = clean()
     with pytest.raises(HydrometerError, match="sum to 1"):
         evidence(features, labels, 4, probabilities=np.full((400, 4), 0.5))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -0.1, 1.1])
+def test_a_single_probability_that_is_none_is_refused(wrong):
+    features, labels = clean()
+    known = evidence(features, labels, 4)
+    broken = known.probabilities.copy()
+    broken[5, 1] = wrong
+    with pytest.raises(HydrometerError, match="at least 0 and sum to 1"):
+        evidence(features, labels, 4, known.losses, broken)
+
+
+@every
+def test_one_label_for_all_images_is_no_obstacle(estimator):
+    features, _ = clean()
+    report = estimator(evidence(features, np.zeros(400, int), 4))
+    assert np.isfinite(report.target).all() and np.isfinite(report.transition).all()
+    assert (report.given == 0).all() and report.keep.sum() >= 10
+
+
+def test_noise_of_half_a_class_towards_one_other_is_doubted():
+    labels = clean()[1]
+    given = np.where((labels == 0) & (np.arange(400) % 5 < 3), 1, labels)
+    report = compose("test", given, given == labels, given == labels, labels, nothing(400, 4))
+    (said,) = doubts(report, "abcd")
+    assert said.startswith("60% of what looks like class 'a' is labelled 'b'")
+    spread = np.where(np.arange(400) % 5 < 3, (labels + np.arange(400) % 3 + 1) % 4, labels)
+    right = spread == labels
+    assert not doubts(compose("test", spread, right, right, labels, nothing(400, 4)), "abcd")
 
 
 def test_features_and_labels_that_make_no_sense_are_refused():

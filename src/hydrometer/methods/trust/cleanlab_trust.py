@@ -38,9 +38,10 @@ def cleanlab_trust(
         HydrometerError: cleanlab is missing.
     """
     package()
+    evidence = gather(source, features, rng=rng)
     start = time.perf_counter()
-    found = confident(gather(source, features, rng=rng), least=floor(wanted, len(source.classes)))
-    return replace(found, seconds=time.perf_counter() - start)
+    found = confident(evidence, least=floor(wanted, evidence.classes))
+    return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
 
 
 def confident(evidence: Evidence, *, least: int = 10) -> TrustReport:

@@ -48,14 +48,14 @@ def combined(
         HydrometerError: cleanlab is missing.
     """
     package()
-    start = time.perf_counter()
     evidence = gather(source, features, rng=rng)
+    start = time.perf_counter()
     found = merged(
         evidence,
         least=floor(wanted, evidence.classes),
         recall=wants_recall(wanted, len(evidence.given)),
     )
-    return replace(found, seconds=time.perf_counter() - start)
+    return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
 
 
 def merged(evidence: Evidence, *, least: int = 10, recall: bool = True) -> TrustReport:

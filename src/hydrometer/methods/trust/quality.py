@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydrometer.methods.trust.report import Provenance, TrustReport
+from hydrometer.methods.trust.report import Mask, Provenance, TrustReport
 from hydrometer.sources.noise import NoisySource
 
 
@@ -15,7 +15,7 @@ class Quality:
     """Fractions: `precision` of kept labels, `coverage` of images whose given label is right.
 
     `least_coverage` is that of the clean class with the lowest; `recalibration` the share of
-    recalibrated labels that are right, NaN where there are none.
+    recalibrated labels that are right. A share of nothing is NaN.
     """
 
     precision: float
@@ -31,13 +31,17 @@ def quality(report: TrustReport, source: NoisySource) -> Quality:
     right = report.given == clean
     recalled = report.provenance == Provenance.RECALIBRATED
     covered = [
-        float(report.keep[right & (clean == c)].mean())
+        _share(report.keep[right & (clean == c)])
         for c in range(len(source.classes))
         if (right & (clean == c)).any()
     ]
     return Quality(
-        precision=float((label == clean)[report.keep].mean()),
-        coverage=float(report.keep[right].mean()),
-        least_coverage=min(covered),
-        recalibration=float((label == clean)[recalled].mean()) if recalled.any() else np.nan,
+        precision=_share((label == clean)[report.keep]),
+        coverage=_share(report.keep[right]),
+        least_coverage=min(covered, default=np.nan),
+        recalibration=_share((label == clean)[recalled]),
     )
+
+
+def _share(mask: Mask) -> float:
+    return float(mask.mean()) if len(mask) else np.nan

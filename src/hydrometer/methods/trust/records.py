@@ -9,7 +9,7 @@ import numpy as np
 
 from hydrometer.artifact.writing import whole
 from hydrometer.methods.trust.quality import quality
-from hydrometer.methods.trust.report import Provenance, TrustReport
+from hydrometer.methods.trust.report import Provenance, TrustReport, doubts
 from hydrometer.sources.noise import NoisySource
 from hydrometer.types import Source, Stored
 
@@ -27,7 +27,8 @@ class Suspect(Stored):
 class Summary(Stored):
     """A trust report on a source: counts, noise by given class, P(given | true), and suspects.
 
-    `precision` and `coverage` are there where the clean labels are known.
+    `precision`, `coverage` and `least_coverage`, that of the worst class, are there where the clean
+    labels are known.
     """
 
     schema_version: Literal[1] = 1
@@ -41,6 +42,7 @@ class Summary(Stored):
     suspects: tuple[Suspect, ...]
     precision: float | None
     coverage: float | None
+    least_coverage: float | None = None
     notes: tuple[str, ...]
     seconds: float
 
@@ -61,6 +63,7 @@ class Cleaned(Stored):
 def summary(report: TrustReport, source: Source) -> Summary:
     """The summary of a report; suspects come least trusted first."""
     known = quality(report, source) if isinstance(source, NoisySource) else None
+    of_noise = source.notes if isinstance(source, NoisySource) else ()
     names = source.classes
     return Summary(
         source=source.name,
@@ -73,7 +76,8 @@ def summary(report: TrustReport, source: Source) -> Summary:
         suspects=tuple(_suspect(report, source, int(row)) for row in report.suspects),
         precision=known.precision if known else None,
         coverage=known.coverage if known else None,
-        notes=report.notes,
+        least_coverage=known.least_coverage if known else None,
+        notes=(*of_noise, *report.notes, *doubts(report, names)),
         seconds=report.seconds,
     )
 

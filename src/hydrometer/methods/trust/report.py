@@ -19,6 +19,8 @@ HARMLESS = 0.02
 """Estimated noise below which nothing is dropped: mixtures know no "no noise"."""
 BALANCED_SHARE = 0.02
 """Sets of at least this share of `train` want quantity too; smaller ones want purity alone."""
+UNIDENTIFIABLE = 0.5
+"""Share of a class under one other label from which on nobody can tell which of the two is right."""
 
 
 class Provenance(IntEnum):
@@ -85,6 +87,17 @@ class Recall:
     reliability: Floats
     recalled: Mask
     agreed: Mask
+
+
+def doubts(report: TrustReport, classes: Sequence[str]) -> tuple[str, ...]:
+    """Classes that a report itself finds mostly under one other label, in words for a reader."""
+    shares = report.transition.copy()
+    np.fill_diagonal(shares, 0.0)
+    return tuple(
+        f"{shares[c].max():.0%} of what looks like class {classes[c]!r} is labelled "
+        f"{classes[int(shares[c].argmax())]!r}: which of the two is right cannot be told from the data"
+        for c in map(int, np.flatnonzero(shares.max(1) >= UNIDENTIFIABLE))
+    )
 
 
 def floor(wanted: int, classes: int) -> int:

@@ -64,8 +64,8 @@ def tad(
     `features` are `network` or `pixels`. Images are recalled where many are wanted (2 % of train, or
     all), because small sets gain from purity alone.
     """
-    start = time.perf_counter()
     evidence = gather(source, features, rng=rng)
+    start = time.perf_counter()
     found = diverted(
         evidence,
         rounds=rounds,
@@ -73,7 +73,7 @@ def tad(
         recall=wants_recall(wanted, len(evidence.given)),
         rng=rng,
     )
-    return replace(found, seconds=time.perf_counter() - start)
+    return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
 
 
 @dataclass(frozen=True)

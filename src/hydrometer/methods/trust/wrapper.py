@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from hydrometer import digest
-from hydrometer.methods.trust.report import Provenance, TrustReport
-from hydrometer.types import CompressedSet, HydrometerError, Source, Split
+from hydrometer.methods.budget import per_class
+from hydrometer.methods.trust.quality import quality
+from hydrometer.methods.trust.report import Provenance, TrustReport, doubts
+from hydrometer.sources.noise import NoisySource
+from hydrometer.types import Budget, CompressedSet, HydrometerError, Source, Split, Trusted
 
 
 def trusted(source: Source, report: TrustReport) -> Source:
@@ -49,16 +53,58 @@ def trusted(source: Source, report: TrustReport) -> Source:
     )
 
 
-def credited(made: CompressedSet, source: Source, report: TrustReport, how: str) -> CompressedSet:
-    """A set made from a trusted source, its card naming the source itself and what trust did."""
+def affordable(source: Source, seen: Source, budget: Budget) -> Budget:
+    """What a budget for the source is in terms of its trusted part: a fraction stays one of the whole.
+
+    Raises:
+        HydrometerError: Fewer images are trusted than the fraction asks for.
+    """
+    if budget.fraction is None:
+        return budget
+    count, most = sum(per_class(source, budget)), len(seen.train)
+    if count > most:
+        raise HydrometerError(
+            f"budget {budget} asks for {count} images, but only {most} of {source.name} are trusted; "
+            "lower the budget"
+        )
+    return Budget(fraction=count / max(1, most))
+
+
+def credited(
+    made: CompressedSet, source: Source, report: TrustReport, budget: Budget, how: str
+) -> CompressedSet:
+    """A set made from a trusted source, its card naming source and budget asked for, and the trust."""
     counts = {code.name.lower(): int((report.provenance == code).sum()) for code in Provenance}
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    doubted = doubts(report, source.classes)
     card = made.card.model_copy(
         update={
             "source": source.name,
             "source_digest": source.digest,
+            "budget": str(budget),
             "seconds": made.card.seconds + report.seconds,
-            "notes": (*made.card.notes, f"trust {how}: {told}", *report.notes),
+            "notes": (*made.card.notes, f"trust {how}: {told}", *report.notes, *doubted),
+            "trust": judged(source, report, how),
         }
     )
     return replace(made, card=card)
+
+
+def judged(source: Source, report: TrustReport, how: str) -> Trusted:
+    """A report in numbers for a card, with its quality where the clean labels are known."""
+    shares: dict[str, float] = {}
+    if isinstance(source, NoisySource):
+        found = quality(report, source)
+        shares = {
+            "precision": found.precision,
+            "coverage": found.coverage,
+            "least_coverage": found.least_coverage,
+        }
+    return Trusted(
+        estimator=how,
+        images=len(report.given),
+        kept=int(report.keep.sum()),
+        recalibrated=int((report.provenance == Provenance.RECALIBRATED).sum()),
+        seconds=report.seconds,
+        **{name: share for name, share in shares.items() if not np.isnan(share)},
+    )

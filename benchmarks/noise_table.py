@@ -1,0 +1,213 @@
+"""What trust is worth: no filter, cleanlab, TAD, their combination and the oracle, as one table.
+
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/noise_table.py --base digits
+    HYDROMETER_DATA=../shared/data .venv/bin/python benchmarks/noise_table.py --base cifar10
+
+Noises × {pruning, stitching, distribution matching, trajectory matching} × budgets; every arm on the same
+noise seeds, and on clean labels. Sets, students and results are kept in --out, so the command goes on
+where it was stopped, and two processes of it share the work. What fails is reported and left out.
+Writes docs/results/noise-BASE.md, and again every few minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from hydrometer import protocols, registry, sources
+from hydrometer.bench import noisy, noisy_words, run
+from hydrometer.bench.noisy import Answer, ArmScore, Question
+from hydrometer.bench.plan import NO_TRUST
+from hydrometer.cli.bench import cell_line
+from hydrometer.cli.console import watching
+from hydrometer.engine.environment import default_device
+from hydrometer.methods.trust import ORACLE
+from hydrometer.protocols.noisy import REPLICATES
+from hydrometer.report import text
+from hydrometer.sources.noise import NoisySource
+from hydrometer.types import Estimate
+from tabulate_results import environment_line, publish, table, write
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+NOISES = ("symmetric:0.4", "asymmetric:0.4")
+OWN_NOISES = {"cifar10": ("column:label_worse",), "cifar100": ("column:noisy_label",)}
+METHODS = {"pruning": "el2n", "stitching": "rded", "dm": "dm", "mtt": "mtt"}
+TRUSTS = ("cleanlab", "tad", "combined")
+WRITE_SECONDS = 300.0
+
+
+def questions(asked: argparse.Namespace) -> list[Question]:
+    """Every noise, budget and method that is asked for."""
+    changes = {"precision": asked.precision}
+    changes |= {"epochs": str(asked.epochs)} if asked.epochs else {}
+    changes |= {"seeds": str(asked.students)} if asked.students else {}
+    protocol = protocols.load(asked.protocol).changed(changes).name
+    noises = (*NOISES, *OWN_NOISES.get(asked.base, ()))
+    named = asked.sources or [f"{asked.base}+{noise}" for noise in noises]
+    every = [
+        Question(source, spec_of(method), f"ipc={ipc}", tuple(asked.trusts), protocol, asked.seeds)
+        for source in named
+        for ipc in asked.ipc
+        for method in asked.methods
+    ]
+    for question in every:
+        noisy.check(question)
+    return every
+
+
+def spec_of(method: str) -> str:
+    """The method of a family's name, or of a spec."""
+    return str(registry.parse(METHODS.get(method, method)))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", default="digits")
+    parser.add_argument("--sources", nargs="+", help="with their noises; else all of the base")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="families or specs")
+    parser.add_argument("--trusts", nargs="+", default=list(TRUSTS))
+    parser.add_argument("--ipc", nargs="+", type=int, default=[10, 50])
+    parser.add_argument("--seeds", type=int, default=REPLICATES, help="of the noise")
+    parser.add_argument("--students", type=int, help="a set; else the protocol's")
+    parser.add_argument("--epochs", type=int, help="of students; else the protocol's")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--protocol", default="noisy-quick@1")
+    parser.add_argument("--ahead", type=int, default=1, help="verdicts trained together")
+    parser.add_argument("--retry-failed", action="store_true")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--page", type=Path)
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = parsed()
+    every = questions(asked)
+    out = asked.out or Path(".out") / f"noise-{asked.base}"
+    page = asked.page or RESULTS / f"noise-{asked.base}.md"
+    plan, last = noisy.plan(out.name, out, every), time.monotonic()
+    with watching(quiet=not sys.stderr.isatty()) as observer:
+        for ended in run.run(
+            plan, default_device(), observer, retry_failed=asked.retry_failed, ahead=asked.ahead
+        ):
+            print(f"{time.strftime('%H:%M:%S')} {cell_line(ended)}", flush=True)
+            if time.monotonic() - last > WRITE_SECONDS:
+                write(page, made(answers(every, noisy.known(plan))))
+                last = time.monotonic()
+    publish(page, made(answers(every, noisy.known(plan))))
+
+
+def answers(every: Sequence[Question], ended: noisy.Known) -> list[Answer]:
+    """What is known of every question."""
+    return [noisy.answer(question, ended, cautions(question.source)) for question in every]
+
+
+@cache
+def cautions(source: str) -> tuple[str, ...]:
+    """What the noise itself makes known: classes whose majority has another label."""
+    loaded = sources.load(source)
+    return loaded.notes if isinstance(loaded, NoisySource) else ()
+
+
+def made(found: Sequence[Answer]) -> str:
+    return "\n".join(lines(found))
+
+
+def lines(found: Sequence[Answer]) -> Iterator[str]:
+    """The page: command, what is recovered in all, every row, the clean rows, failures, machine."""
+    first = found[0]
+    n = max((len(score.by_replicate) for a in found for score in a.noisy), default=0)
+    students = max((len(s) for a in found for x in a.noisy for s in x.by_replicate), default=0)
+    yield f"# Noisy labels: {first.clean_source}\n"
+    yield f"Made by `python {shlex.join(['benchmarks/noise_table.py', *sys.argv[1:]])}`.\n"
+    yield (
+        f"Protocol `{first.protocol}`: rates chosen on noisy `val`, clean test accuracy after the last "
+        f"step. {n} noise seeds, {students} students a set; intervals of 95 % are over noise seeds, "
+        f"with which labels, sets and draws change together. {noisy_words.LEGEND}\n"
+    )
+    yield "## Recovered, all rows together\n"
+    yield "Gains of all rows over gaps of all rows; noise seeds of one source are resampled together.\n"
+    yield table(["rows", *(f"{name}, %" for name in estimators(found))], list(pooled(found)))
+    for source in dict.fromkeys(answer.source for answer in found):
+        yield f"\n## {source}\n"
+        of_source = [answer for answer in found if answer.source == source]
+        yield table(["method", "images", *noisy_words.HEAD], list(cells(of_source, clean=False)))
+    yield "\n## Clean labels\n"
+    yield table(["method", "images", *noisy_words.HEAD], list(cells(once(found), clean=True)))
+    yield ""
+    yield from (f"- {s}" for s in harm(found))
+    yield from (f"- {notice}" for notice in dict.fromkeys(notices(found)))
+    yield f"\n{environment_line(default_device())}"
+
+
+def estimators(found: Sequence[Answer]) -> list[str]:
+    """All arms but no filter and the oracle."""
+    names = dict.fromkeys(score.trust for answer in found for score in answer.noisy)
+    return [name for name in names if name not in (NO_TRUST, ORACLE)]
+
+
+def pooled(found: Sequence[Answer]) -> Iterator[list[str]]:
+    """What each estimator recovers over all rows, those of a source, a method, a budget."""
+    yield row_of("all", found)
+    for field in ("source", "method", "budget"):
+        for value in dict.fromkeys(str(getattr(answer, field)) for answer in found):
+            yield row_of(value, [a for a in found if getattr(a, field) == value])
+
+
+def row_of(name: str, found: Sequence[Answer]) -> list[str]:
+    cells = [recovered(estimator, found) for estimator in estimators(found)]
+    return [name, *("" if cell is None else text.interval(cell) for cell in cells)]
+
+
+def recovered(estimator: str, found: Sequence[Answer]) -> Estimate | None:
+    """The share of the oracle's gain over several answers; none where they have no such gain."""
+    rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    groups = []
+    for answer in found:
+        means = {score.trust: score.means for score in answer.noisy}
+        if {NO_TRUST, estimator, ORACLE} <= set(means):
+            rows.append((means[NO_TRUST], means[estimator], means[ORACLE]))
+            groups.append(f"{answer.source}/{len(means[NO_TRUST])}")
+    gap = sum(float((best - none).mean()) for none, _, best in rows)
+    return noisy.recovered(rows, groups) if gap > len(rows) * noisy.LEAST_GAP else None
+
+
+def cells(found: Sequence[Answer], *, clean: bool) -> Iterator[list[str]]:
+    for answer in found:
+        images = text.budget(answer.budget)
+        scores: Sequence[ArmScore] = answer.clean if clean else answer.noisy
+        for row in noisy_words.rows(scores):
+            yield [f"`{answer.method}`", images, *row]
+
+
+def once(found: Sequence[Answer]) -> list[Answer]:
+    """One answer of each method and budget: all sources of a base share their clean rows."""
+    return list({(answer.method, answer.budget): answer for answer in found}.values())
+
+
+def harm(found: Sequence[Answer]) -> Iterator[str]:
+    """Clean rows that lose more than their interval."""
+    rows = [(answer, score) for answer in once(found) for score in answer.clean]
+    lost = [(a, s) for a, s in rows if s.gain is not None and s.gain.high < 0]
+    yield f"On clean labels {len(lost)} of {sum(s.gain is not None for _, s in rows)} rows lose more than their interval."
+    for answer, score in lost:
+        yield f"{answer.method}, {answer.budget}, {score.trust}: {text.interval(score.gain, 'points')}"
+
+
+def notices(found: Sequence[Answer]) -> Iterator[str]:
+    for answer in found:
+        for notice in answer.notices:
+            failed = "replicates" in notice
+            yield (
+                f"{answer.source}, {answer.method}, {answer.budget}: {notice}" if failed else notice
+            )
+
+
+if __name__ == "__main__":
+    main()
