@@ -38,9 +38,9 @@ class Driver:
         self.process.join(seconds)
         return self.process.exitcode is not None
 
-    def end(self) -> tuple[int, str]:
+    def end(self, patience: float = PATIENCE) -> tuple[int, str]:
         """Exit code and standard error, once it has ended; a run that hangs is killed."""
-        if not self.ended(PATIENCE):
+        if not self.ended(patience):
             self.kill()
             return -1, f"hung for {PATIENCE:.0f} s"
         code = self.process.exitcode

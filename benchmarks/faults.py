@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers import Driver, finish, mount, small_disk
+from drivers import PATIENCE, Driver, finish, mount, small_disk
 from hydrometer.bench import names, results
 from hydrometer.bench import plan as plans
 from hydrometer.store import Store
@@ -118,7 +118,8 @@ def driver_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
     while killed < times:
         driver = in_training(trouble) if killed % 2 else Driver(trouble.plan)
         if driver.ended(trouble.draw.uniform(0.0, 0.02 if killed % 2 else 0.9) * span):
-            fine &= driver.end()[0] == 0 and held(trouble.plan) == trouble.wanted
+            code, trouble.said = driver.end()
+            fine &= code == 0 and held(trouble.plan) == trouble.wanted
             ends += 1
             # So that one driver in some gets to its end, however fast the machine is now.
             span *= 0.8
@@ -149,15 +150,17 @@ def worker_kills(trouble: Trouble, times: int) -> tuple[int, bool, str]:
             workers[victim].kill()
             killed += 1
             workers[victim] = Driver(trouble.plan)
-        codes = [worker.end()[0] for worker in workers]
-        fine &= not any(codes) and held(trouble.plan) == trouble.wanted
+        ended = [worker.end() for worker in workers]
+        trouble.said = " ".join(said for code, said in ended if code)
+        fine &= not any(code for code, _ in ended) and held(trouble.plan) == trouble.wanted
         ends += 1
     return killed, fine, f"{trained} while it trained a student, {ends} ends compared"
 
 
 def working(trouble: Trouble, workers: list[Driver]) -> list[int]:
     """Workers that train students, once there are some; none if one of them ends before."""
-    while not any(worker.ended(0.01) for worker in workers):
+    deadline = time.monotonic() + PATIENCE
+    while not any(worker.ended(0.01) for worker in workers) and time.monotonic() < deadline:
         busy = [i for i, worker in enumerate(workers) if trouble.is_training(worker)]
         if busy:
             return busy
@@ -193,12 +196,13 @@ def clocks(trouble: Trouble, times: int) -> tuple[int, bool, str]:
 def in_training(trouble: Trouble) -> Driver:
     """A driver that has just begun to train a student; a plan that is done starts over."""
     while True:
-        driver = Driver(trouble.plan)
-        while not driver.ended(0.05):
+        driver, deadline = Driver(trouble.plan), time.monotonic() + PATIENCE
+        while not driver.ended(0.05) and time.monotonic() < deadline:
             if trouble.is_training(driver):
                 return driver
-        if driver.end()[0]:
-            raise HydrometerError(f"the driver failed: {driver.end()[1]}")
+        code, said = driver.end(0.0)
+        if code:
+            raise HydrometerError(f"the driver failed: {said}")
         trouble.forget()
 
 
@@ -235,7 +239,7 @@ def damaged_pages(trouble: Trouble, times: int) -> tuple[int, bool, str]:
         if trouble.refused("damaged", "cannot be read"):
             refusals += 1
             fine &= trouble.store.read_bytes() == bytes(raw)
-            trouble.store.rename(trouble.out / "damaged.sqlite")
+            trouble.store.unlink()
             fine &= trouble.ends_well()
         else:
             fine &= held(trouble.plan) == trouble.wanted
@@ -258,10 +262,11 @@ def full_disks(trouble: Trouble, times: int) -> tuple[int, bool, str]:
     """Run on a disk that fills up on the way; then it grows, and the plan must go on."""
     needed = sum(f.stat().st_size for f in trouble.plan.parent.rglob("*") if f.is_file()) // 1024
     fine, met = True, 0
-    for _ in range(times):
+    while met < times:
         place = trouble.plan.parent / "small"
         place.mkdir(exist_ok=True)
-        with small_disk(place, max(32, int(needed * trouble.draw.uniform(0.1, 1.5)))):
+        # A disk that turns out to be large enough does not count.
+        with small_disk(place, max(32, int(needed * trouble.draw.uniform(0.1, 1.2)))):
             there = Trouble(place / "plan.toml", trouble.wanted, trouble.seconds, trouble.draw)
             there.plan.write_text(PLAN)
             code, trouble.said = finish(there.plan)

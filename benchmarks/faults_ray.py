@@ -2,8 +2,9 @@
 
 Run: python benchmarks/faults_ray.py [--kills 20] [--workers 2]
 Plans of tiny cohorts run one after the other until so many workers were killed (SIGKILL) while they
-trained. Lost: runs that are not in the store at the end. Doubled: runs that were stored, or reported to
-the observer, more than once. Wrong: rows that differ from an undisturbed serial run of the same plan.
+trained. A cohort that meets four kills is given up, and its plan run again, as its user would. Lost: runs
+that are not in the store at the end. Doubled: runs that were stored, or reported to the observer, more
+than once. Wrong: rows that differ from an undisturbed serial run of the same plan.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ import torch
 from hydrometer import digest, sources
 from hydrometer.artifact.rows import from_rows
 from hydrometer.engine.loop import Job
-from hydrometer.execute import Executor, Silent, executor, serial
+from hydrometer.execute import Silent, executor, serial
 from hydrometer.execute.lab import Lab
+from hydrometer.execute.ray import Cluster
 from hydrometer.store import Store
-from hydrometer.types import Recipe, Run, Spec, Trial
+from hydrometer.types import HydrometerError, Recipe, Run, Spec, Trial
 
 COHORTS = 12
 """Students of a plan."""
+IDLE = 5
+"""Plans without a single kill after which nothing more is expected."""
 
 
 class Counting(Silent):
@@ -54,20 +58,24 @@ class Counting(Silent):
 class Killer(threading.Thread):
     """Kills workers that train, at random moments, until there were enough or it is told to stop."""
 
-    def __init__(self, left: int, draw: random.Random) -> None:
+    def __init__(self, left: int, draw: random.Random, pace: float) -> None:
         super().__init__(daemon=True)
-        self.left, self.draw = left, draw
+        self.left, self.draw, self.pace = left, draw, pace
         self.killed: set[int] = set()
         self.over = threading.Event()
 
     def run(self) -> None:
         """Wait and kill."""
-        while len(self.killed) < self.left and not self.over.wait(self.draw.uniform(0.2, 2.0)):
+        while len(self.killed) < self.left and not self.over.wait(self._pause()):
             # A killed process keeps its name until Ray has noticed; it does not count twice.
             if busy := [pid for pid in at_work() if pid not in self.killed]:
                 victim = self.draw.choice(busy)
                 os.kill(victim, signal.SIGKILL)
                 self.killed.add(victim)
+
+    def _pause(self) -> float:
+        """Seconds to the next kill, one to four times those of a cohort: most come to their end."""
+        return self.pace * self.draw.uniform(1.0, 4.0)
 
 
 def at_work() -> list[int]:
@@ -99,25 +107,32 @@ def digits(run: Run) -> dict[str, object]:
 
 
 def disturbed(
-    execute: Executor, jobs: list[Job], lab: Lab, folder: Path, kills: int, draw: random.Random
-) -> tuple[int, int, int, int, int]:
-    """One plan under fire: kills, deaths noticed, lost, doubled, wrong."""
+    execute: Cluster, jobs: list[Job], lab: Lab, folder: Path, kills: int, draw: random.Random
+) -> tuple[int, int, int, int, int, int]:
+    """One plan under fire: kills, deaths noticed, students given up at first, lost, doubled, wrong."""
     keys = {digest.of_trial(job.trial) for job in jobs}
-    counting, killer = Counting(), Killer(kills, draw)
+    counting, given_up = Counting(), 0
     with Store(folder / "runs.sqlite") as store, Store(folder / "serial.sqlite") as other:
+        start = time.monotonic()
         wanted = serial.execute(jobs, lab, other, Silent())
+        killer = Killer(kills, draw, (time.monotonic() - start) / len(jobs))
         killer.start()
         try:
             execute(jobs, lab, store, counting)
+        except HydrometerError:
+            given_up = len(execute.failed)
         finally:
             killer.over.set()
             killer.join()
+        if given_up:
+            execute.failed.clear()
+            execute(jobs, lab, store, counting)
         stored = Counter(run.key for run in store.runs())
         rows = store.get_many(keys)
     lost = len(keys - stored.keys())
     doubled = sum(count > 1 for told in (stored, counting.runs) for count in told.values())
     wrong = sum(digits(rows[key]) != digits(wanted[key]) for key in rows)
-    return len(killer.killed), counting.deaths, lost, doubled, wrong
+    return len(killer.killed), counting.deaths, given_up, lost, doubled, wrong
 
 
 def main() -> None:
@@ -128,7 +143,7 @@ def main() -> None:
     torch.set_num_threads(1)
     lab = Lab(sources.load("digits"), torch.device("cpu"))
     draw, start = random.Random(0), time.monotonic()
-    total, plans = [0] * 5, 0
+    total, plans, idle = [0] * 6, 0, 0
     with executor(f"ray:{asked.workers}") as execute:
         while total[0] < asked.kills:
             with tempfile.TemporaryDirectory() as folder:
@@ -137,10 +152,13 @@ def main() -> None:
             total = [a + b for a, b in zip(total, found, strict=True)]
             plans += 1
             print(f"plan {plans}: {found[0]} killed, {found[1]} noticed in the middle", flush=True)
-    killed, noticed, lost, doubled, wrong = total
+            idle = 0 if found[0] else idle + 1
+            if idle == IDLE:
+                sys.exit(f"no worker was seen at work in {IDLE} plans")
+    killed, noticed, given_up, lost, doubled, wrong = total
     print(
         f"{killed} workers killed, {noticed} in the middle of a cohort; {plans * COHORTS} students in "
-        f"{plans} plans on {asked.workers} workers: {lost} lost, {doubled} doubled, {wrong} with "
+        f"{plans} plans on {asked.workers} workers: {given_up} given up at first, {lost} lost, {doubled} doubled, {wrong} with "
         f"other digits; {time.monotonic() - start:.0f} s"
     )
     sys.exit(bool(lost or doubled or wrong))

@@ -117,7 +117,7 @@ def visit(page: Page, address: str) -> dict[str, tuple[float, float]]:
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     press = "document.querySelector('[data-key=accuracy] button').click()"
-    find = "(f => { f.text.value = 'dm'; f.dispatchEvent(new Event('input')) })(controls)"
+    find = "(f => { f.text.value = 'herding'; f.dispatchEvent(new Event('input')) })(controls)"
     steps = {
         "load": lambda: page.goto(address),
         "sort": lambda: page.evaluate(press),

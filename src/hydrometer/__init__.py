@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["load_runs"]
 
 
-def load_runs(path: Path | str) -> Any:
+def load_runs(path: Path | str = "runs.sqlite") -> Any:
     """All runs of a store, one row per student: see `hydrometer.store.frames.load_runs`."""
     from hydrometer.store import frames
 

@@ -57,6 +57,11 @@ def test_help_explains_every_option(words, succeed):
             assert parameter.opts[0] in out
 
 
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_speaks_json(words):
+    assert any("--json" in parameter.opts for parameter in COMMANDS[words].params)
+
+
 def test_importing_and_helping_do_without_torch():
     lines = [["--help"], *([*words, "--help"] for words in COMMANDS)]
     script = HELP.format(lines=lines)

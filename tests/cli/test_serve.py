@@ -1,4 +1,5 @@
 import http.client
+import json
 import threading
 
 import pytest
@@ -60,5 +61,7 @@ def test_the_command_says_where_and_how_to_end(monkeypatch, succeed, tmp_path):
     monkeypatch.setattr(serve.ThreadingHTTPServer, "serve_forever", stop)
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "index.html").write_text("x")
-    out, _ = succeed("serve", "--port", "0")
-    assert out.startswith("http://127.0.0.1:") and "stopped" in out
+    out, err = succeed("serve", "--port", "0")
+    assert out.startswith("http://127.0.0.1:") and err == "stopped\n"
+    told = json.loads(succeed("serve", "--port", "0", "--json")[0])
+    assert told["address"].startswith("http://127.0.0.1:")

@@ -22,6 +22,16 @@ def test_ranks_are_those_of_equal_source_protocol_and_budget():
     assert found["herding", "ipc=10"].among == found["rded", "ipc=1"].among == 1
 
 
+def test_neighbouring_groups_of_ties_look_different():
+    zigzag = (0.02, -0.02, 0.0, 0.02, -0.02)
+    pairs = [("a", 0.8), ("c", 0.5)]
+    tied = [boards.entry(f"{name}{i}", mean + 0.001 * i, spread=(boards.SPREAD, zigzag)[i])
+            for name, mean in pairs for i in range(2)]  # fmt: skip
+    found = rows.rows(tied)
+    assert [row.rank for row in found] == ["1=", "1=", "3=", "3="]
+    assert [row.odd for row in found] == [True, True, False, False]
+
+
 def test_a_row_says_its_regime_cost_and_levels():
     (row,) = rows.rows([boards.entry(labels="teacher")])
     assert row.regime == "soft labels, by a teacher"

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -53,6 +55,18 @@ def test_rank_probabilities_by_enumeration():
     first_wins = 1 / 4 + 1 / 2 * (1 / 4 + 1 / 2 * 1 / 2)
     expected = [[0, first_wins, 1 - first_wins], [0, 1 - first_wins, first_wins], [1, 0, 0]]
     assert found == pytest.approx(np.array(expected), abs=0.01)
+
+
+def test_rank_probabilities_of_shared_seeds_by_enumeration():
+    scores = rng(4).integers(4, size=(3, 3)).astype(float)
+    expected = np.zeros((3, 3))
+    for drawn in itertools.product(range(3), repeat=3):
+        means = scores[:, drawn].mean(axis=1)
+        for i, mean in enumerate(means):
+            better, tied = (means > mean).sum(), (means == mean).sum()
+            expected[i, better : better + tied] += 1 / tied / 27
+    found = ranks.rank_probabilities(list(scores), groups=[0] * 3, resamples=40_000, rng=rng())
+    assert found == pytest.approx(expected, abs=0.01)
 
 
 def test_rank_probabilities_add_up_both_ways():

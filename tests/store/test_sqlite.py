@@ -259,6 +259,12 @@ def test_a_row_that_cannot_be_read_is_explained(store, path):
         store.runs()
 
 
+def test_who_holds_a_claim_cannot_be_read_from_a_damaged_store(store):
+    store._db.execute("DROP TABLE claims")
+    with pytest.raises(HydrometerError, match="claims"):
+        store.claimant("a")
+
+
 def test_a_full_disk_is_explained_and_loses_nothing(store):
     store._db.execute("PRAGMA max_page_count = 16")
     with pytest.raises(HydrometerError, match="disk is full; free some space"):

@@ -55,8 +55,7 @@ def table(entries: Sequence[Entry]) -> Table:
     Raises:
         HydrometerError: The entries were not trained from the same seeds.
     """
-    if len({entry.subject.seeds for entry in entries}) > 1:
-        raise HydrometerError("entries of one table must share their seeds")
+    _refuse_unpaired(entries)
     scores = np.array([entry.subject.accuracy for entry in entries])
     means = scores.mean(axis=1)
     shared = ranks.shared_ranks(means, p_values(scores) < ALPHA)
@@ -68,6 +67,17 @@ def table(entries: Sequence[Entry]) -> Table:
     ]
     first = entries[0]
     return Table(first.source, first.protocol, test_for(*scores.shape), tuple(places))
+
+
+def _refuse_unpaired(entries: Sequence[Entry]) -> None:
+    first = entries[0]
+    for entry in entries:
+        if entry.subject.seeds != first.subject.seeds:
+            raise HydrometerError(
+                f"entries of one table must share their seeds: {first.file_name} has "
+                f"{first.subject.seeds}, {entry.file_name} has {entry.subject.seeds}; show them apart "
+                "with --budget, or make one of them again"
+            )
 
 
 def p_values(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption
+from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption, new_file
 
 METHODS = ("random", "herding", "el2n")
 IPC = 1
 
 
 def command(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Report to write.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Report to write.", callback=new_file)
+    ] = Path("report.html"),
     store: Annotated[
         Path | None, typer.Option(help="Keep the runs here; by default they are thrown away.")
     ] = None,

@@ -80,13 +80,29 @@ def command(
             sets,
             attributions,
             title,
-            f"hydrometer report {asked} --out {site}",
+            told_again(asked, site, sets, attributions, title),
         )
     if latex is not None:
         write_latex(latex, entries)
     written = [str(path) for path in (site, csv, parquet, latex) if path is not None]
     told = {"verdicts": len(entries), "written": written}
     write(encoder.dumps(told) if json else f"{len(entries)} verdicts: {', '.join(written)}")
+
+
+def told_again(
+    asked: Path, site: Path, sets: Path | None, attributions: Path | None, title: str | None
+) -> str:
+    """The command that writes a site again.
+
+    >>> told_again(Path("board"), Path("my site"), None, None, "Ours")
+    "hydrometer report board --out 'my site' --title Ours"
+    """
+    import shlex
+
+    words = ["hydrometer", "report", str(asked), "--out", str(site)]
+    more = {"--sets": sets, "--attributions": attributions, "--title": title}
+    words += [str(w) for name, value in more.items() if value is not None for w in (name, value)]
+    return shlex.join(words)
 
 
 def page_for(out: Path | None) -> Path | None:

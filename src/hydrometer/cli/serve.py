@@ -10,6 +10,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from hydrometer.cli.options import JsonOption
 from hydrometer.types import HydrometerError
 
 HOST = "127.0.0.1"
@@ -40,16 +41,20 @@ def command(
         Path, typer.Argument(help="Folder that `hydrometer report` wrote.", metavar="REPORT")
     ] = Path("report"),
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    json: JsonOption = False,
 ) -> None:
     """Open a report at an address that only this machine can reach, until Ctrl-C."""
-    from hydrometer.cli.console import write
+    import json as encoder
+
+    from hydrometer.cli.console import talk, write
 
     with server(folder, port) as running:
-        write(f"http://{HOST}:{running.server_address[1]}/ (Ctrl-C ends)")
+        address = f"http://{HOST}:{running.server_address[1]}/"
+        write(encoder.dumps({"address": address}) if json else f"{address} (Ctrl-C ends)")
         try:
             running.serve_forever()
         except KeyboardInterrupt:
-            write("stopped")
+            talk.print("stopped")
 
 
 def server(folder: Path, port: int) -> ThreadingHTTPServer:

@@ -15,7 +15,7 @@ from hydrometer.report.svg import Scale, tag
 from hydrometer.types import ArmResult, Estimate, Run, Verdict
 
 _MARKS = ("●", "■", "◆", "▲", "▼", "▬")
-_STROKES = ("━━━", "━ ━", "┅┅┅", "━·━")
+_STROKES = ("━━━", "━ ━", "·····", "━·━")
 _DASHES = (None, "6 4", "2 3", "8 3 2 3")
 _ROW, _STEP = 22, 17
 _CLASSES = 20
@@ -177,7 +177,7 @@ def per_class(verdict: Verdict, runs: Mapping[str, Run]) -> Figure | None:
         "" if len(means) <= _CLASSES else f"The {_CLASSES} of {len(means):,} classes known least. "
     )
     lowest = f"lowest {verdict.card.classes[worst[0]]}, {text.percent(means[worst[0]])} %"
-    caption = f"{few}Mean of {n} seeds; the bar is their range for the set's own students."
+    caption = f"{few}Test accuracy by class: the mean of {n} seeds, and for this set their range."
     return Figure(
         svg.figure(bottom + 42, f"Test accuracy by class; {lowest}", *drawn),
         _legend([*arms], _MARKS),

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from jinja2 import ChoiceLoader, PackageLoader, StrictUndefined
 from jinja2 import Environment as Templates
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 
 def templates(*packages: str) -> Templates:
@@ -20,7 +20,7 @@ def templates(*packages: str) -> Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"unbroken": unbroken, "file": file_of}
+    found.filters |= {"unbroken": unbroken, "wrapped": wrapped, "file": file_of}
     return found
 
 
@@ -28,6 +28,15 @@ def unbroken(sentence: str) -> str:
     """The sentence with every percent sign tied to its number, and every interval in one piece."""
     tied = re.sub(r"\[[^\]]*\]", lambda m: m[0].replace(" ", "\N{NO-BREAK SPACE}"), sentence)
     return tied.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def wrapped(sentence: str) -> Markup:
+    """The sentence, escaped, whose long specs may go on in a new line after a comma.
+
+    >>> wrapped("dm(lr=1.0,width=32), 1,000 <")
+    Markup('dm(lr=1.0,<wbr>width=32), 1,000 &lt;')
+    """
+    return Markup(re.sub(r",(?=[a-z_])", ",<wbr>", str(escape(sentence))))
 
 
 def file_of(digest: str) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from hydrometer.board import ranking
 from hydrometer.board.entry import Entry
-from hydrometer.board.ranking import Place
+from hydrometer.board.ranking import Place, Table
 from hydrometer.report import figures, frontier, text
 from hydrometer.types import ArmResult, Estimate
 
@@ -40,6 +40,8 @@ class Row:
     """Of making the set and training one student on it; None where the entry does not know."""
     last: bool
     """Whether it is the last of those ranked together."""
+    odd: bool
+    """Whether it is of the first, third, ... group of ties in its table; neighbours look different."""
 
     @property
     def entry(self) -> Entry:
@@ -61,7 +63,7 @@ class Row:
         """Classes of the row: what shows its ties, and where its table ends."""
         found = {
             "tied": self.place.tied,
-            "odd": self.place.tied and self.place.rank % 2 == 1,
+            "odd": self.odd,
             "last": self.last,
         }
         return " ".join(name for name, holds in found.items() if holds)
@@ -81,12 +83,7 @@ def rows(entries: Sequence[Entry]) -> list[Row]:
     for e in sorted(entries, key=lambda e: (e.source, e.protocol, e.card.bytes.images)):
         key = (e.source_digest, e.protocol, e.card.budget, e.subject.seeds)
         groups.setdefault(key, []).append(e)
-    return [
-        _row(place, table.test, len(members), place is table.places[-1])
-        for members in groups.values()
-        for table in [ranking.table(members)]
-        for place in table.places
-    ]
+    return [row for members in groups.values() for row in _table(ranking.table(members))]
 
 
 def baseline(entry: Entry, name: str) -> ArmResult | None:
@@ -113,17 +110,21 @@ def strips(found: Sequence[Row]) -> tuple[float, list[Markup]]:
     ]
 
 
-def _row(place: Place, test: str, among: int, last: bool) -> Row:
-    entry = place.entry
-    return Row(
-        place=place,
-        test=test,
-        among=among,
-        regime=regime(entry),
-        reached=entry.estimates[f"accuracy:{entry.subject.name}"],
-        seconds=_seconds(entry),
-        last=last,
-    )
+def _table(ranked: Table) -> list[Row]:
+    shared = list(dict.fromkeys(place.rank for place in ranked.places if place.tied))
+    return [
+        Row(
+            place=place,
+            test=ranked.test,
+            among=len(ranked.places),
+            regime=regime(place.entry),
+            reached=place.entry.estimates[f"accuracy:{place.entry.subject.name}"],
+            seconds=_seconds(place.entry),
+            last=place is ranked.places[-1],
+            odd=place.tied and shared.index(place.rank) % 2 == 0,
+        )
+        for place in ranked.places
+    ]
 
 
 def regime(entry: Entry) -> str:

@@ -16,7 +16,7 @@ RECIPE = ("student", "optimiser", "lr", "schedule", "epochs", "batch", "labels",
 """Settings of the recipe that get a column each; the whole of it is in the column `recipe`."""
 
 
-def load_runs(path: Path | str) -> Any:
+def load_runs(path: Path | str = "runs.sqlite") -> Any:
     """All runs of a store: a pandas DataFrame where pandas is installed, else a list of flat dicts.
 
     One row per student, with the columns of `export.COLUMNS` and those of `RECIPE`; accuracies are

@@ -196,7 +196,8 @@ class Store:
 
     def claimant(self, key: str) -> str | None:
         """Who has reserved a trial, whether or not the claim still holds."""
-        row = self._execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
+        with self._explained():
+            row = self._execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def claimants(self) -> set[str]:
