@@ -239,7 +239,10 @@ def main() -> None:
 
 
 def told(rates: list[float]) -> str:
-    return f"{np.median(rates):.3g} ({rates[0]:.3g} to {rates[-1]:.3g})"
+    middle, least, most = (
+        f"{float(f'{x:.3g}'):,g}" for x in (np.median(rates), rates[0], rates[-1])
+    )
+    return f"{middle} ({least} to {most})"
 
 
 T = TypeVar("T")

@@ -202,6 +202,13 @@ def test_everything_on_is_what_the_protocol_itself_trains(name, stored):
     assert planned.teacher is not None
 
 
+def test_a_protocol_that_trains_the_set_on_hard_labels_can_have_them_switched():
+    protocol, lab = protocols.load("ddranking-aug-quick@1"), Lab(SOURCE, tiny.CPU)
+    cells = {arm.name: arm for arm in attribution.plan(subject(), protocol, lab).plan.arms}
+    assert cells["subject_hard_augmented_own"].recipe.labels == "hard"
+    assert cells["subject_soft_augmented_own"].recipe.labels == "teacher"
+
+
 def test_a_bank_is_refused_as_its_labels_belong_to_its_views():
     protocol, lab = protocols.load("rd3-quick@1").changed({"bank": "abc"}), Lab(SOURCE, tiny.CPU)
     with pytest.raises(HydrometerError, match=r"labels online; use rd3-quick@1 without a bank"):

@@ -86,9 +86,9 @@ def _recipe(settings: Settings, reference: Settings, protocol: Protocol) -> str 
 
 
 def regime(case: Case, protocol: Protocol) -> Labels:
-    """How the protocol itself labels the set, where it trains it on soft labels."""
+    """How the protocol itself labels the set softly; "given", its choice by set, where it does not."""
     own = (arm.recipe for arm in protocol.arms(case) if arm.sets[0] is case.subject)
-    return next(recipe.labels for recipe in own if recipe.labels != "hard")
+    return next((recipe.labels for recipe in own if recipe.labels != "hard"), "given")
 
 
 def arm(
