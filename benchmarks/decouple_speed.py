@@ -6,8 +6,8 @@ Every method runs from end to end at 8 x 8 (digits), 32 (CIFAR-10), 64 (Tiny-Ima
 pixels (photographs of ImageNet), with few steps and with teachers of random weights: a step costs the
 same whatever they know. Printed are images per second of the optimisation, an image optimised for one
 step being one. A step of `rd3@1` is then timed as it is, student and teacher ResNet-18 at 224 pixels with
-1000 outputs, and multiplied. Writes docs/results/decoupled-speed.md; finished rows are kept, so the
-command can be stopped and run again.
+1000 outputs, and multiplied. Writes docs/results/decoupled-speed.md or --page; finished rows are kept, so
+the command can be stopped and run again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save
 from torch.nn import functional as F
 
 from hydrometer import digest, methods, protocols, registry, seeds, sources, students
@@ -38,7 +39,7 @@ from hydrometer.execute.lab import Lab
 from hydrometer.methods.decouple import recover
 from hydrometer.sources.place import default_root
 from hydrometer.types import Budget, Source, Split, Trial
-from tabulate_results import environment_line, table
+from tabulate_results import environment_line, publish, table
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "decoupled-speed.md"
 METHODS = ("sre2l", "cda", "dwa", "g-vbsm", "edc")
@@ -117,9 +118,7 @@ def untrained(source: Source, network: str, epochs: int) -> Teacher:
         bytes=sum(v.numel() * v.element_size() for v in weights.values()),
         seconds=1e-9,
     )
-    path = teachers.folder() / f"{card.digest}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    teachers.save_file(weights, str(path), metadata={"card": card.model_dump_json()})
+    teachers.unpack(card.digest, save(weights, metadata={"card": card.model_dump_json()}))
     return teachers.recall(card.digest, source, lab.lens(None))
 
 
@@ -222,6 +221,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--out", type=Path, default=Path(".out/decouple-speed"))
+    parser.add_argument("--page", type=Path, default=RESULTS)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     os.environ["HYDROMETER_CACHE"] = str(asked.out / "cache")
@@ -235,12 +235,14 @@ def main() -> None:
             rows.append([f"{size} x {size}", name, told(found["own"]), told(found["wall"])])
             print(*rows[-1], flush=True)
     step = kept(asked.out / "rd3.json", lambda: rd3_step(asked.repeats))
-    RESULTS.write_text(page(rows, step, asked.steps, asked.repeats))
-    print(RESULTS.read_text())
+    publish(asked.page, page(rows, step, asked.steps, asked.repeats))
 
 
 def told(rates: list[float]) -> str:
-    return f"{np.median(rates):.3g} ({rates[0]:.3g} to {rates[-1]:.3g})"
+    middle, least, most = (
+        f"{float(f'{x:.3g}'):,g}" for x in (np.median(rates), rates[0], rates[-1])
+    )
+    return f"{middle} ({least} to {most})"
 
 
 T = TypeVar("T")

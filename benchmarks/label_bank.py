@@ -8,7 +8,7 @@ the bank. Writing trains nobody: *overhead* is the time of writing a bank agains
 do without, drawing the views and asking the teacher; *writing* is its images per second against those of
 hard-label training. Ratios are taken within each turn. Bytes are of written files, 1000 classes. Accuracy
 is that of `rd3-quick@1` on digits, ten random images per class, all students on the views of seed 0.
-Writes docs/results/label-bank.md, part by part.
+Writes docs/results/label-bank.md, or --page: the parts that are asked for anew, the others as they were.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from hydrometer.execute import Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.relabel import Form, relabel
 from hydrometer.execute.serial import execute
+from hydrometer.labels import shards
 from hydrometer.labels.shards import LabelBank
 from hydrometer.sources.draw import draw
 from hydrometer.stats import paired
@@ -224,7 +226,12 @@ def accuracy(count: int, store: Path) -> list[str]:
         from_rows(lab.source, rows_, method="random", budget="ipc=10"), protocol, lab
     )
     full = trained(data, online, None, lab, store.parent / "full", count, store)
-    rows = [row("all logits, fp16", full[1], full[0], full[0])]
+    with unrounded():
+        exact = trained(data, online, None, lab, store.parent / "unrounded", count, store)
+    rows = [
+        row("all logits, fp16", full[1], full[0], full[0]),
+        row("all logits, fp32 (no form of ours)", exact[1], exact[0], full[0]),
+    ]
     for name, form in (
         ("top 5 of 10", Form(top=5)),
         ("top 3 of 10", Form(top=3)),
@@ -249,8 +256,18 @@ def accuracy(count: int, store: Path) -> list[str]:
         table(["labels", "bytes", "accuracy", "difference, points"], rows),
         "",
         "Students of a bank share its views. The last row has views of its own for each seed, so it says what "
-        "sharing them does, fp16 rounding included.",
+        "sharing them does.",
     ]
+
+
+@contextmanager
+def unrounded() -> Iterator[None]:
+    """Banks keep float32 here, which tells what fp16 costs on the same views."""
+    rounded, shards._half = shards._half, lambda logits: logits
+    try:
+        yield
+    finally:
+        shards._half = rounded
 
 
 def trained(
@@ -287,6 +304,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--store", type=Path, default=Path(".out/label-bank/runs.sqlite"))
+    parser.add_argument("--page", type=Path, default=RESULTS)
     asked = parser.parse_args()
     asked.store.parent.mkdir(parents=True, exist_ok=True)
     parts = {
@@ -294,13 +312,24 @@ def main() -> None:
         "bytes": sizes,
         "accuracy": lambda: accuracy(asked.seeds, asked.store),
     }
+    sections = written(asked.page)
     for name in asked.parts:
-        (asked.store.parent / f"{name}.md").write_text("\n".join(parts[name]()) + "\n")
-        print((asked.store.parent / f"{name}.md").read_text())
-    written = [asked.store.parent / f"{name}.md" for name in parts]
-    body = "\n".join(path.read_text() for path in written if path.is_file())
-    head = "# The label bank: throughput, bytes, accuracy\n\nMade by `python benchmarks/label_bank.py`."
-    RESULTS.write_text(f"{head}\n\n{body}\n{environment_line(default_device())}\n")
+        made = parts[name]()
+        sections[made[0]] = "\n".join([*made, "", environment_line(default_device())])
+        print(sections[made[0]], flush=True)
+        asked.page.write_text("\n\n".join([HEAD, *sections.values()]) + "\n")
+
+
+HEAD = """# The label bank: throughput, bytes, accuracy
+
+Made by `python benchmarks/label_bank.py`."""
+
+
+def written(page: Path) -> dict[str, str]:
+    """The sections of a page, by heading."""
+    body = page.read_text() if page.is_file() else ""
+    found = ["## " + part.strip() for part in body.split("\n## ")[1:]]
+    return {section.partition("\n")[0]: section for section in found}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from hydrometer.engine.teachers import TeacherCard, known
 from hydrometer.execute import Executor, Observer, Silent, pace
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
-from hydrometer.labels.shards import LabelBank
+from hydrometer.labels.shards import BankCard, LabelBank
 from hydrometer.protocols import Case, Protocol, full_recipe
 from hydrometer.stats import bootstrap
 from hydrometer.store import Store
@@ -227,7 +227,7 @@ def evaluate(
 def _metrics(planned: Plan, lab: Lab) -> list[str]:
     """The protocol's metrics; a bank that keeps not all labels leaves only what compares no images."""
     bank = lab.bank(planned.protocol.settings.bank)
-    fair = bank is None or bank.card.complete
+    fair = bank is None or _used(bank, planned).complete
     return [name for name in planned.protocol.metrics if fair or name == "accuracy"]
 
 
@@ -276,13 +276,19 @@ def _of_bank(planned: Plan, lab: Lab) -> list[str]:
     bank = lab.bank(planned.protocol.settings.bank)
     if bank is None:
         return []
-    card = bank.card
+    card = _used(bank, planned)
     unlike = "" if card.complete else ", so that no gain over them is scored"
     return [
         f"the set's labels come from a bank ({card.form}, {bank.bytes} bytes); its students share the "
         f"views of seed {card.seed} and differ in initialisation alone; random images have a teacher "
         f"for every view{unlike}"
     ]
+
+
+def _used(bank: LabelBank, planned: Plan) -> BankCard:
+    """The bank's card as these students use it, who may train longer than those it was written for."""
+    epochs = max(arm.recipe.epochs for arm in planned.arms if arm.recipe.bank is not None)
+    return bank.card.model_copy(update={"of_epochs": max(bank.card.epochs, epochs)})
 
 
 def _doubts(subject: CompressedSet, source: Source) -> list[str]:

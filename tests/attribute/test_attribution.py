@@ -186,6 +186,35 @@ def test_stored_soft_labels_are_used_for_the_set_and_the_teacher_for_random_imag
     assert labels["subject_hard_plain_own"] == "hard"
 
 
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    "name", ["rd3-quick@1", "as-edc-quick@1", "as-cv-dd-small@1", "ddranking-soft-quick@1"]
+)
+def test_everything_on_is_what_the_protocol_itself_trains(name, stored):
+    """RD3 ignores soft labels stored with a set, DD-Ranking takes them, CV-DD's teacher sees batches."""
+    soft = torch.eye(3)[SOURCE.train.labels[torch.arange(0, 90, 10)]] * 5 if stored else None
+    protocol, lab = protocols.load(name).changed({"student": "convnet-2"}), Lab(SOURCE, tiny.CPU)
+    planned = attribution.plan(subject(soft=soft), protocol, lab).plan
+    judged = {arm.name: arm for arm in verdict.plan(subject(soft=soft), protocol, lab).arms}
+    cells = {arm.name: arm for arm in planned.arms}
+    assert cells["subject_soft_augmented_own"].recipe == judged["subject"].recipe
+    assert cells["random_soft_augmented_own"].recipe == judged["random"].recipe
+    assert planned.teacher is not None
+
+
+def test_a_protocol_that_trains_the_set_on_hard_labels_can_have_them_switched():
+    protocol, lab = protocols.load("ddranking-aug-quick@1"), Lab(SOURCE, tiny.CPU)
+    cells = {arm.name: arm for arm in attribution.plan(subject(), protocol, lab).plan.arms}
+    assert cells["subject_hard_augmented_own"].recipe.labels == "hard"
+    assert cells["subject_soft_augmented_own"].recipe.labels == "teacher"
+
+
+def test_a_bank_is_refused_as_its_labels_belong_to_its_views():
+    protocol, lab = protocols.load("rd3-quick@1").changed({"bank": "abc"}), Lab(SOURCE, tiny.CPU)
+    with pytest.raises(HydrometerError, match=r"labels online; use rd3-quick@1 without a bank"):
+        attribution.plan(subject(), protocol, lab)
+
+
 def test_a_protocol_without_anything_to_switch_but_images_attributes_all_to_them(tmp_path):
     protocol = small("as-dc@1", epochs="2")
     found = run(tmp_path, subject(), protocol)

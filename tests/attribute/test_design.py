@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from hydrometer.attribute.design import design
+from hydrometer.attribute.design import cheaper, design
 from hydrometer.types import HydrometerError
 
 
@@ -51,6 +51,15 @@ def test_smaller_designs_say_what_they_cannot_tell():
     assert "order" in design("ladder", 3).warning
     assert "all cells" in design("half", 3).warning
     assert design("full", 4).warning is None
+
+
+def test_a_full_design_names_the_smaller_ones():
+    assert cheaper(design("full", 4)) == (
+        "all 16 combinations of 4 factors; --fraction half trains 8, --fraction ladder 5"
+    )
+    assert "half" not in cheaper(design("full", 3))
+    assert [cheaper(design(f, 4)) for f in ("half", "ladder")] == [None, None]
+    assert cheaper(design("full", 1)) is None
 
 
 def test_an_unknown_design_is_named():

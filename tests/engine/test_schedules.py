@@ -31,6 +31,32 @@ def test_cosine_with_zeta_two_ends_at_half():
     assert factors("cosine(zeta=2.0)", 1000)[-1] == pytest.approx(0.5, abs=2e-3)
 
 
+def test_a_warm_up_is_torchs_and_leaves_the_cosine_the_rest():
+    param = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([param], lr=1.0)
+    rise = torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=0.01, total_iters=3)
+    fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=9)
+    expected = []
+    for epoch in range(12):
+        expected.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        (rise if epoch < 3 else fall).step()
+    assert factors("cosine(warmup=3)", 12) == pytest.approx(expected)
+    assert len(factors("cosine(warmup=5)", 3)) == 3
+
+
+def test_drops_stand_where_they_are_put():
+    found = factors("multistep(drops=2/3|5/6,gamma=0.2)", 12)
+    assert found == pytest.approx([1.0] * 8 + [0.2] * 2 + [0.04] * 2)
+    assert factors("multistep(drops=0.3,gamma=0.5)", 10) == [1.0] * 3 + [0.5] * 7
+
+
+@pytest.mark.parametrize("share", ["0", "1", "x", "1/0", "-0.5", "0.5|2"])
+def test_a_drop_needs_a_share_between_0_and_1(share):
+    with pytest.raises(HydrometerError, match="is no share of the epochs"):
+        factors(f"multistep(drops={share})", 4)
+
+
 def test_triangle_rises_then_falls_to_nothing():
     got = factors("triangle(warmup=0.2)", 100)
     assert max(got) == pytest.approx(1, abs=0.06)

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 import tiny
-from hydrometer import digest
+from hydrometer import digest, students
 from hydrometer.execute import Silent, serial
 from hydrometer.execute.lab import Lab
 from hydrometer.store import Store
 
 SOURCE = tiny.source()
+DROPPING = students.spec("torchvision:mobilenet_v2")
 
 
 class Counting(Silent):
@@ -113,3 +114,27 @@ def test_cohorts_on_an_accelerator_hold_students_of_one_shape():
     mixed = [*jobs(2), tiny.job(SOURCE, epochs=2, lr=0.5), tiny.job(SOURCE, epochs=3)]
     assert [len(c) for c in serial.cohorts(mixed, SOURCE, gpu)] == [3, 1]
     assert [len(c) for c in serial.cohorts(mixed, SOURCE, gpu, 2)] == [2, 1, 1]
+
+
+def test_what_cannot_be_batched_runs_singly_and_says_so(tmp_path):
+    """Two students with dropout are two cohorts on an accelerator, named once to a verbose user."""
+    gpu = torch.device("cuda")
+    plain = jobs(2)
+    dropping = [tiny.job(SOURCE, seed=s, student=DROPPING) for s in (0, 1)]
+    assert [len(c) for c in serial.cohorts([*dropping, *plain], SOURCE, gpu)] == [1, 1, 2]
+    [said] = serial.singly([*dropping, *plain], SOURCE, gpu)
+    assert said.startswith(f"{DROPPING} has layers that draw")
+    assert serial.singly(plain, SOURCE, gpu) == []
+
+    class Listening(Silent):
+        def __init__(self):
+            self.heard = []
+
+        def say(self, text):
+            self.heard.append(text)
+
+    listener = Listening()
+    with Store(tmp_path / "runs.sqlite") as store:
+        serial.execute(jobs(2), Lab(SOURCE, tiny.CPU), store, listener)
+        serial.execute(jobs(2), Lab(SOURCE, tiny.CPU), store, listener)
+    assert listener.heard == ["students train one by one on a processor"]

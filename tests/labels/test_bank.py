@@ -18,6 +18,8 @@ from hydrometer.types import HydrometerError, Spec
 
 SOURCE = tiny.source()
 MIXED = (Spec("dsa"), Spec("cutmix", (("per_batch", True),)))
+TILES = (Spec("tile-crop", (("factor", 2), ("tile", "cycle"))), Spec("flip"))
+"""Each image shows each of its four tiles once in four epochs."""
 STUDENT = Spec("convnet", (("depth", 2), ("norm", "batch"), ("width", 8)))
 HOW = {
     "student": STUDENT,
@@ -84,11 +86,14 @@ def test_a_student_of_the_bank_is_that_of_the_online_teacher_to_the_rounding_of_
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_replay_shows_the_views_the_teacher_labelled(tmp_path):
+@pytest.mark.parametrize("augment", [MIXED, TILES])
+def test_replay_shows_the_views_the_teacher_labelled(tmp_path, augment):
     """Nothing of boxes, flips, partners or shares is stored; the same pixels come out of the seed."""
     lab = FixedLab()
-    bank = write(tmp_path / "b", lab=lab)
-    cohort = loop.Cohort([from_bank(bank, seed=7)], SOURCE, lab.lens(None), (), bank)
+    bank = write(tmp_path / "b", lab=lab, augment=augment)
+    cohort = loop.Cohort(
+        [from_bank(bank, seed=7, augment=augment)], SOURCE, lab.lens(None), (), bank
+    )
     draws = cohort.draws(0, 15)
     seen = [cohort.view(batch, draws[:, i])[0][0] for i, batch in enumerate(cohort.batches())]
     assert len(seen) == len(lab.asked) == 15
@@ -105,10 +110,12 @@ def test_students_of_a_bank_differ_in_their_initialisation_alone(tmp_path):
     assert not torch.equal(cohort.program().params[0][0], cohort.program().params[0][1])
 
 
-def test_fewer_epochs_are_cycled_views_and_labels_together(tmp_path):
-    bank = write(tmp_path / "b", Form(epochs=2))
+@pytest.mark.parametrize("augment", [MIXED, TILES])
+def test_fewer_epochs_are_cycled_views_and_labels_together(tmp_path, augment):
+    """A bank of two epochs holds two of each image's four tiles, and students see no others."""
+    bank = write(tmp_path / "b", Form(epochs=2), augment=augment)
     lab = FixedLab()
-    cohort = loop.Cohort([from_bank(bank)], SOURCE, lab.lens(None), (), bank)
+    cohort = loop.Cohort([from_bank(bank, 7, augment=augment)], SOURCE, lab.lens(None), (), bank)
     draws = cohort.draws(0, 15)
     found = [cohort.view(batch, draws[:, i]) for i, batch in enumerate(cohort.batches())]
     [teacher] = lab.teachers(("t",), None)
@@ -116,6 +123,23 @@ def test_fewer_epochs_are_cycled_views_and_labels_together(tmp_path):
         assert torch.equal(images, found[i % 6][0])
         torch.testing.assert_close(target.soft[0], teacher(images[0]), rtol=1e-3, atol=1e-3)
     assert not torch.equal(found[0][0], found[3][0])
+
+
+def test_a_bank_of_cycling_tiles_shows_every_tile_once_and_then_again(tmp_path):
+    """The tiles themselves: four epochs are one cycle, the fifth begins another order of it."""
+    bank = write(tmp_path / "b", augment=TILES)
+    cohort = loop.Cohort(
+        [from_bank(bank, 7, augment=TILES)], SOURCE, FixedLab().lens(None), (), bank
+    )
+    shown = torch.zeros(5, 13, dtype=torch.int64)
+    draws = cohort.draws(0, 15)
+    for i, batch in enumerate(cohort.batches()):
+        turned = cohort._turned(batch, draws[:, i, : batch.rows.shape[1]])
+        shown[i // 3, batch.rows[0]] = 1 + (turned[0, :, 0] * 4).long()
+    for image in range(13):
+        seen = [int(tile) for tile in shown[:4, image] if tile]
+        assert len(set(seen)) == len(seen)
+    assert (shown > 0).sum() == 5 * 12
 
 
 def test_draws_wrap_wherever_a_stretch_begins(tmp_path):
@@ -311,6 +335,23 @@ def test_a_verdict_from_a_bank_has_its_name_labels_and_bytes(tmp_path):
     assert judged.arms[1].runs == online.arms[1].runs
     with pytest.raises(HydrometerError, match="is not at hand"):
         verdict.plan(data, banked, Lab(SOURCE, tiny.CPU))
+
+
+def test_a_whole_bank_is_a_part_to_students_who_train_longer(tmp_path):
+    """Their views come again, those of random images do not: no gain is scored, and it is said."""
+    protocol, lab = protocols.load(RD3), Lab(SOURCE, tiny.CPU)
+    data, recipe = verdict.relabelled(job().data, protocol, lab)
+    name = {"bank": lab.add_bank(relabel(data, recipe, lab, tmp_path / "b"))}
+    for epochs, metrics, said in (
+        ("3", {"accuracy", "ior"}, "(all logits, fp16, 3 epochs,"),
+        ("2", {"accuracy", "ior"}, "(all logits, fp16, 3 epochs,"),
+        ("4", {"accuracy"}, "3 epochs over and over for 4,"),
+    ):
+        planned = verdict.plan(data, protocol.changed(name | {"epochs": epochs}), lab)
+        with Store(tmp_path / "runs.sqlite") as store:
+            judged = verdict.evaluate(planned, lab, store)
+        assert {key for key in judged.estimates if ":" not in key} == metrics
+        assert any(said in notice for notice in judged.notices)
 
 
 def test_a_bank_of_another_teacher_or_for_a_loss_that_needs_all_logits_is_refused(tmp_path):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ class Judge:
 
     class card:
         seconds = 7.0
+        note = "teacher judge: 99.0% on val; recipe {}"
 
     def __init__(self, source=SOURCE):
         self.seen = []
@@ -157,3 +160,4 @@ def test_mistakes_are_named(spec, count, said):
 def test_the_briefly_trained_network_is_a_real_teacher():
     made = make("rded(candidates=3,crops=2)", 1, source=tiny.source(per_class=40, size=8))
     assert len(made) == 3
+    assert re.match(r"teacher \w{20}: [\d.]+% on val; recipe \{", made.card.notes[0])

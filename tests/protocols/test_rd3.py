@@ -1,9 +1,12 @@
 import pytest
+import torch
 
 import tiny
-from hydrometer import protocols, registry
+from hydrometer import protocols, registry, students
 from hydrometer.augment import Pipeline
 from hydrometer.cli.describe import protocol_story
+from hydrometer.engine.program import can_stack
+from hydrometer.engine.schedules import Progress
 from hydrometer.losses import build
 from hydrometer.protocols import Case
 from hydrometer.protocols.rd3 import CROSS
@@ -15,6 +18,8 @@ NAMES = [
         *("rd3", "rd3-small", "rd3-quick", "rd3-cross", "as-sre2l", "as-sre2l-small", "as-cda"),
         *("as-dwa", "as-dwa-small", "as-gvbsm", "as-gvbsm-small", "as-rded", "as-rded-small"),
         *("as-edc", "as-edc-small", "as-cv-dd", "as-cv-dd-small"),
+        *("as-sre2l-tiny", "as-dwa-tiny", "as-gvbsm-tiny", "as-edc-tiny", "as-edc-cifar10"),
+        *("as-d4m", "as-lpld", "as-lpld-tiny", "as-delt"),
         *(f"as-{by}-quick" for by in ("sre2l", "cda", "dwa", "gvbsm", "rded", "edc")),
     )
 ]
@@ -36,7 +41,7 @@ def test_subject_and_random_images_meet_the_same_recipe_and_the_one_teacher(name
     registry.build("optimiser", subject.recipe.optimiser)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "as-minimax@1"])
 def test_each_tells_its_paper_and_what_was_changed(name):
     story = protocol_story(protocols.load(name))
     assert "arXiv" in story
@@ -78,6 +83,18 @@ def test_every_student_of_rd3_cross_is_an_arm_on_the_same_labels():
     assert all(arm.recipe.schedule.kwargs == {"zeta": 2.0} for arm in found[2:])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [32, 224])
+@pytest.mark.parametrize("name", CROSS)
+def test_every_student_of_rd3_cross_takes_small_and_large_images(name, size):
+    """Those with dropout or stochastic depth train singly on an accelerator, the others together."""
+    model = students.create(students.spec(name), (3, size, size), 7, 0)
+    with torch.no_grad():
+        assert model.eval()(torch.rand(2, 3, size, size)).shape == (2, 7)
+    drawing = ("mobilenet_v2", "efficientnet_b0", "swin_t")
+    assert can_stack(model) == (not name.endswith(drawing))
+
+
 def test_quick_presets_keep_all_but_what_rd3_quick_reduces():
     """A quarter of the epochs, the quick student, teacher and rate, no flip."""
     for by in ("sre2l", "dwa", "gvbsm", "rded", "edc"):
@@ -98,5 +115,35 @@ def test_the_presets_differ_as_the_authors_do():
     assert settings["as-cda@1"].batch == 128
     assert settings["as-rded@1"].augment[0].name == "patch-shuffle"
     assert settings["as-edc@1"].average == 0.99
+    assert settings["as-delt@1"].augment[0].kwargs == {"scale_min": 0.25}
+    assert settings["as-lpld@1"] == settings["as-cda@1"]
+    assert settings["as-d4m@1"] == settings["as-sre2l@1"]
     assert settings["as-gvbsm@1"].loss.kwargs == {"gamma": 0.1}
     assert settings["as-sre2l-small@1"].loss.kwargs == {"temperature": 30.0}
+
+
+def test_sets_of_tiny_imagenet_are_judged_with_sgd_and_a_gradient_scaled_by_t_squared():
+    """The table of published settings, 5b: SRe2L and CDA, LPLD, DWA, G-VBSM."""
+    found = {by: protocols.load(f"as-{by}-tiny@1").settings for by in ("sre2l", "lpld", "dwa")}
+    assert [(s.epochs, s.batch) for s in found.values()] == [(100, 256), (100, 64), (200, 64)]
+    for settings in found.values():
+        assert settings.rates == (0.2,)
+        assert settings.optimiser.kwargs["weight_decay"] == 1e-4
+        assert settings.schedule.kwargs == {"warmup": 5}
+        assert settings.loss.kwargs == {"temperature": 20.0, "squared": True}
+    mixing = [[spec.name for spec in settings.augment] for settings in found.values()]
+    assert [names[2:] for names in mixing] == [[], [], ["cutmix"]]
+    assert {names[0] for names in mixing} == {"random-resized-crop"}
+    other = protocols.load("as-gvbsm-tiny@1").settings
+    assert (other.epochs, other.batch, other.rates) == (100, 100, (0.1,))
+    assert other.loss.kwargs == {"gamma": 0.1}
+
+
+def test_minimax_diffusion_is_judged_with_hard_labels():
+    subject, random = arms("as-minimax@1")
+    assert subject.recipe == random.recipe
+    assert (subject.recipe.labels, subject.recipe.teacher) == ("hard", ())
+    assert (subject.recipe.epochs, subject.recipe.batch, subject.recipe.lr) == (2000, 64, 0.01)
+    schedule = registry.build("schedule", subject.recipe.schedule)
+    factors = [schedule(Progress(e, 2000, e, 2000)) for e in (0, 1333, 1334, 1666, 1667)]
+    assert factors == pytest.approx([1, 1, 0.2, 0.2, 0.04])

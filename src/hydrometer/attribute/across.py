@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
@@ -79,10 +80,10 @@ def own_arm(arms: Sequence[Arm]) -> Arm:
 def _scored(
     subject: CompressedSet, protocol: Protocol, lab: Lab, store: Store, observer: Observer
 ) -> Scored:
-    planned = verdict.plan(subject, protocol, lab)
-    arm = own_arm(planned.arms)
-    runs = execute(verdict.jobs_of(arm, lab.source), lab, store, observer)
-    found = verdict.result(arm, lab.source, runs)
+    planned = _own(verdict.plan(subject, protocol, lab))
+    verdict.teach(planned, lab, store, observer)
+    runs = execute(planned.jobs, lab, store, observer)
+    found = verdict.result(planned.arms[0], lab.source, runs)
     return Scored(
         set_digest=planned.subject.digest,
         method=planned.subject.card.method,
@@ -90,6 +91,14 @@ def _scored(
         accuracy=metrics.estimate("accuracy", {"subject": found}),
         arm=found,
     )
+
+
+def _own(planned: verdict.Plan) -> verdict.Plan:
+    """The plan reduced to the arm of the set itself, and to the teacher that this one needs."""
+    arm = own_arm(planned.arms)
+    jobs = tuple(verdict.jobs_of(arm, planned.source))
+    teacher = planned.teacher if arm.recipe.teacher else None
+    return dataclasses.replace(planned, arms=(arm,), jobs=jobs, teacher=teacher)
 
 
 def _agreement(first: Sequence[Scored], second: Sequence[Scored]) -> Agreement:

@@ -118,8 +118,10 @@ def plan(
     teacher = verdict.teacher_job(protocol, lab.source) if taught else None
     teachers = () if teacher is None else (digest.of_trial(teacher.trial),)
     case = Case(subject, lab.source, teachers)
+    soft = factors.regime(case, protocol) if "labels" in found.active else "hard"
     arms = tuple(
-        factors.arm(case, protocol.settings, reference, found.levels(cell)) for cell in chosen.cells
+        factors.arm(case, protocol.settings, reference, found.levels(cell), soft)
+        for cell in chosen.cells
     )
     jobs = tuple(job for arm in arms for job in verdict.jobs_of(arm, lab.source))
     return Experiment(

@@ -46,6 +46,15 @@ def design(fraction: str, factors: int) -> Design:
     return _half() if fraction == "half" and factors == 4 else _full(fraction == "half", factors)
 
 
+def cheaper(found: Design) -> str | None:
+    """Which smaller designs there are, where every cell is trained."""
+    cells, factors = len(found.cells), found.weights.shape[1]
+    if found.fraction != "full" or factors < 2:
+        return None
+    half = "--fraction half trains 8, " if factors == 4 else ""
+    return f"all {cells} combinations of {factors} factors; {half}--fraction ladder {factors + 1}"
+
+
 def _full(asked_half: bool, factors: int) -> Design:
     """Every cell; parts are Shapley values."""
     said = f"a half fraction exists for 4 factors, not {factors}: all cells are trained"

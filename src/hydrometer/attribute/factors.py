@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from hydrometer import protocols
 from hydrometer.protocols import CROSS_ENTROPY, SOFT, Case, Protocol, Settings
-from hydrometer.types import Arm, CompressedSet, Source
+from hydrometer.types import Arm, CompressedSet, Labels, Recipe, Source
 
 FACTORS = ("images", "labels", "augmentation", "recipe")
 """In the order of bits, and of a ladder."""
 OFF = {"images": "random", "labels": "hard", "augmentation": "plain", "recipe": "reference"}
 ON = {"images": "subject", "labels": "soft", "augmentation": "augmented", "recipe": "own"}
+ONLINE: tuple[Labels, ...] = ("teacher", "teacher-batch")
+"""Regimes in which a teacher labels every view, and labels stored with a set are not used."""
 _RECIPE = ("epochs", "batch", "optimiser", "schedule", "rates", "average")
 
 
@@ -83,8 +85,23 @@ def _recipe(settings: Settings, reference: Settings, protocol: Protocol) -> str 
     return f"that of {protocol.base} is the reference" if same else None
 
 
-def arm(case: Case, settings: Settings, reference: Settings, levels: Mapping[str, bool]) -> Arm:
-    """The students of one cell; student, whitening and precision are the protocol's in all cells."""
+def regime(case: Case, protocol: Protocol) -> Labels:
+    """How the protocol itself labels the set softly; "given", its choice by set, where it does not."""
+    own = (arm.recipe for arm in protocol.arms(case) if arm.sets[0] is case.subject)
+    return next((recipe.labels for recipe in own if recipe.labels != "hard"), "given")
+
+
+def arm(
+    case: Case,
+    settings: Settings,
+    reference: Settings,
+    levels: Mapping[str, bool],
+    soft: Labels = "hard",
+) -> Arm:
+    """The students of one cell; student, whitening and precision are the protocol's in all cells.
+
+    `soft` is the protocol's own regime of soft labels: see `regime`.
+    """
     loss = settings.loss
     if not levels["recipe"]:
         taken = {field: getattr(reference, field) for field in _RECIPE}
@@ -95,7 +112,15 @@ def arm(case: Case, settings: Settings, reference: Settings, levels: Mapping[str
     base = protocols.recipe(settings, case.source)
     sets = (case.subject,) if levels["images"] else protocols.random_sets(case, settings)
     if levels["labels"]:
-        soft = dataclasses.replace(settings, loss=loss)
-        base = protocols.supervised(soft, case, sets[0], base)
+        base = _taught(base, case, sets[0], dataclasses.replace(settings, loss=loss), soft)
     name = "_".join((ON if levels[factor] else OFF)[factor] for factor in FACTORS)
     return Arm(name, sets, base, settings.rates, protocols.seeds_of(settings))
+
+
+def _taught(
+    base: Recipe, case: Case, data: CompressedSet, settings: Settings, soft: Labels
+) -> Recipe:
+    """The recipe with soft labels: a teacher's for every view, or those stored with the set."""
+    if soft in ONLINE:
+        return dataclasses.replace(base, labels=soft, loss=settings.loss, teacher=case.teachers)
+    return protocols.supervised(settings, case, data, base)

@@ -69,6 +69,7 @@ def command(
     from hydrometer.artifact import container
     from hydrometer.attribute import attribution, page
     from hydrometer.attribute.across import across as compare
+    from hydrometer.attribute.design import cheaper
     from hydrometer.cli.console import talk, watching, write
     from hydrometer.engine.environment import default_device
     from hydrometer.execute.lab import Lab
@@ -95,6 +96,8 @@ def command(
         if not quiet:
             left = attribution.cost(planned, runs)
             talk.print(text.cost(left, chosen[0].name, lab.device.type))
+            if left.done < left.students and (said := cheaper(planned.design)):
+                talk.print(said)
         found = attribution.attribute(planned, lab, runs, observer)
     if out is not None:
         told = f"hydrometer attribute {paths[0]} --source {source} --protocol '{chosen[0].name}'"

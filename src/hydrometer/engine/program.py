@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -35,6 +36,17 @@ class Program(Protocol):
 def reduced(device: torch.device, precision: Precision) -> torch.autocast:
     """The context in which forward passes run at the recipe's precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextmanager
+def batched_attention() -> Iterator[None]:
+    """Within, torch's attention keeps to operations that vmap can batch: its fused one it cannot."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
 
 
 def can_stack(model: nn.Module) -> bool:
@@ -210,5 +222,6 @@ class Stack:
                 logits: Tensor = functional_call(self.skeleton, (params, buffers), (images,))
             return logits.float()
 
-        every: Tensor = vmap(forward)(dict(zip(self.names, tested, strict=True)), self.buffers)
+        with batched_attention():
+            every: Tensor = vmap(forward)(dict(zip(self.names, tested, strict=True)), self.buffers)
         return every

@@ -37,6 +37,11 @@ class TeacherCard(Stored):
     seconds: float
     """Wall time of its training."""
 
+    @property
+    def note(self) -> str:
+        """Digest, accuracy and recipe, as they stand on the card of a set made with it."""
+        return f"teacher {self.digest}: {self.val_accuracy:.1%} on val; recipe {self.recipe}"
+
 
 @dataclass(frozen=True)
 class Teacher:
@@ -107,19 +112,23 @@ def recall(name: str, source: Source, lens: Lens) -> Teacher:
         raise HydrometerError(f"no teacher {name} under {folder()}; train it again") from None
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise HydrometerError(f"teacher file {path} is damaged ({error}); delete it") from None
+    check(card, source)
     recipe = digest.recipe_from(card.recipe)
     model = students.create(
         recipe.student, source.shape, len(card.classes), seeds.key(card.seed, "initialise")
     )
-    model.load_state_dict(weights)
-    teacher = Teacher(card, model.to(lens.device).eval().requires_grad_(False), lens)
-    check(teacher, source)
-    return teacher
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError:
+        raise HydrometerError(
+            f"teacher {name} was trained on {card.source}, whose images are of another shape than "
+            f"those of {source.name}; train one on it"
+        ) from None
+    return Teacher(card, model.to(lens.device).eval().requires_grad_(False), lens)
 
 
-def check(teacher: Teacher, source: Source) -> None:
+def check(card: TeacherCard, source: Source) -> None:
     """Refuse a teacher with other classes, or whose accuracy on `val` is near chance."""
-    card = teacher.card
     if card.classes != source.classes:
         raise HydrometerError(
             f"teacher {card.digest} knows other classes than {source.name}; train one on it"

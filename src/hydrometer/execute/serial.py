@@ -49,8 +49,13 @@ def in_turn(
     jobs: Sequence[Job], lab: Lab, store: Store, observer: Observer, train: Train
 ) -> dict[str, Run]:
     """Bring cohort after cohort to its end with a function that trains one."""
+    told: list[str] = []
 
     def attempt(pending: dict[str, Job]) -> bool:
+        if not told:
+            told.extend(singly(list(pending.values()), lab.source, lab.device))
+            for text in told:
+                observer.say(text)
         groups = grouped(pending, lab.source, lab.device)
         worked = [_claimed(cohort, lab, store, observer, train) for cohort in groups]
         return any(worked)
@@ -126,7 +131,7 @@ def cohorts(
         yield from ([job] for job in jobs)
         return
     groups: dict[object, list[Job]] = {}
-    alone = {spec for spec in {j.trial.recipe.student for j in jobs} if not _stacks(spec, source)}
+    alone = _alone(jobs, source)
     for job in jobs:
         shape = (
             dataclasses.replace(job.trial.recipe, lr=0.0),
@@ -141,8 +146,21 @@ def cohorts(
         yield from (group[i : i + widest] for i in range(0, len(group), widest))
 
 
+def singly(jobs: Sequence[Job], source: Source, device: torch.device) -> list[str]:
+    """A sentence for every kind of student that trains one by one on this device."""
+    if device.type == "cpu":
+        return ["students train one by one on a processor"]
+    names = sorted(map(str, _alone(jobs, source)))
+    return [f"{name} has layers that draw (dropout), so its students train one by one"
+            for name in names]  # fmt: skip
+
+
+def _alone(jobs: Sequence[Job], source: Source) -> set[Spec]:
+    """Kinds of students that cannot train as one program, as some of their layers draw."""
+    return {spec for spec in {j.trial.recipe.student for j in jobs} if not _stacks(spec, source)}
+
+
 def _stacks(student: Spec, source: Source) -> bool:
-    """Whether students of this kind train as one program: none of their layers draws."""
     return can_stack(students.create(student, source.shape, len(source.classes), 0))
 
 

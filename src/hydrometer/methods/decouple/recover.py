@@ -129,7 +129,7 @@ def recovered(
         budget=str(budget),
         seed=None,
         seconds=time.perf_counter() - start + sum(t.card.seconds for t in teachers),
-        notes=tuple(_note(teacher) for teacher in teachers),
+        notes=tuple(teacher.card.note for teacher in teachers),
     )
 
 
@@ -258,11 +258,6 @@ def _squeezed(source: Source, network: str, epochs: int) -> Teacher:
         recipe, student=students.spec(network), epochs=epochs or recipe.epochs
     )
     return lab.teach(Trial(data.digest, source.digest, recipe, seed=0), data)
-
-
-def _note(teacher: Teacher) -> str:
-    card = teacher.card
-    return f"teacher {card.digest}: {card.val_accuracy:.1%} on val; recipe {card.recipe}"
 
 
 def _begun(

@@ -46,8 +46,8 @@ def rded(
     random square crops of `scale_min` to all of the area are resized to the side of a tile and
     padded with the mean colour to full size; the teacher's cross entropy scores them. The best crop
     of each image is kept, and of those the m f² best; composite j tiles those of rank j, j + m, ...
-    The card lists row and box of each tile. Sun, Shi, Yu and Lin, "On the Diversity and Realism of
-    Distilled Dataset" (RDED, CVPR 2024, arXiv 2312.03526).
+    The card lists row and box of each tile, and the teacher. Sun, Shi, Yu and Lin, "On the
+    Diversity and Realism of Distilled Dataset" (RDED, CVPR 2024, arXiv 2312.03526).
 
     `factor` 0 is 2 above 64 pixels, else 1, as in the paper. `teacher` is `network`, the briefly
     trained one of all methods here, or the digest of a cached teacher. Deviations: labels are hard,
@@ -87,7 +87,10 @@ def rded(
         budget=str(budget),
         seed=None,
         seconds=time.perf_counter() - start + judge.card.seconds,
-        notes=(_NOTE + " ".join(place for found in kept for place in found.places),),
+        notes=(
+            judge.card.note,
+            _NOTE + " ".join(place for found in kept for place in found.places),
+        ),
     )
 
 
