@@ -84,9 +84,9 @@ def idm(
     so many iterations, and after each iteration `turns` of them take `steps` steps on real images.
 
     What is None is the code's setting for CIFAR-10 at that many images per class, or one for a
-    processor up to 16 pixels: 300 iterations, whole images, two steps. Images are stored as they are
-    learned: with a factor of 2 students must be trained on their enlarged tiles, as in the paper, and
-    as `val` is looked at here; a note of the card says so. Other arguments are those of `dm`.
+    processor up to 16 pixels: 300 iterations, whole images, two steps, w = 1. Images are stored as
+    they are learned: with a factor of 2 students must be trained on their enlarged tiles, as in the
+    paper, and as `val` is looked at here; a note of the card says so. Other arguments are those of `dm`.
     Deviations: all classes take one step together; `separation` is 100 times the code's weight, which
     multiplies percentages; a(θ) is of the last turn, the code's since its last evaluation.
 

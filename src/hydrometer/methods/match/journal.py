@@ -215,7 +215,7 @@ class Journal:
             if now is not None or time.perf_counter() - self.saved >= SECONDS:
                 self._keep(course)
                 self.saved = time.perf_counter()
-        except (OSError, HydrometerError) as error:
+        except (OSError, SafetensorError, HydrometerError) as error:
             self.trouble = str(error)
 
     def packed(self, outcome: Outcome) -> CompressedSet:
