@@ -8,7 +8,9 @@ import tiny
 from hydrometer.engine.loop import Cohort
 from hydrometer.engine.optimisers import Climber
 from hydrometer.engine.program import directions
+from hydrometer.engine.shared import Shared
 from hydrometer.registry import build, parse
+from hydrometer.types import HydrometerError
 
 SOURCE = tiny.source()
 SPEC = "gsam(alpha=0.5,rho=0.5,momentum=0.0,weight_decay=0.0)"
@@ -121,3 +123,9 @@ def test_only_climbers_look_at_a_second_point():
     found, seen = step("sgd(momentum=0.0,weight_decay=0.0)")
     assert not seen
     torch.testing.assert_close(torch.cat(found), torch.tensor([2.7, 0.6]))
+
+
+def test_several_processes_refuse_it():
+    model = torch.nn.Linear(2, 2)
+    with pytest.raises(HydrometerError, match="takes two gradients a step"):
+        Shared(model, tiny.recipe(optimiser=parse(SPEC)), build("loss", parse("mse-gt")), tiny.CPU)

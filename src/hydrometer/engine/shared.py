@@ -125,6 +125,7 @@ class Shared:
 
     Raises:
         HydrometerError: A layer draws (dropout): the processes would not draw what one process does.
+            Or the optimiser wants a gradient at a second point.
     """
 
     def __init__(
@@ -135,17 +136,17 @@ class Shared:
                 f"student {recipe.student} draws in its layers (dropout), which several processes "
                 "cannot do as one would; train it on one device"
             )
-        self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
-        self.model = share_norms(model).to(device)
-        self.together = DistributedDataParallel(self.model, find_unused_parameters=True)
-        self.params: list[Tensor] = list(self.model.parameters())
-        self.loss, self.device, self.precision = loss, device, recipe.precision
         self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
         if isinstance(self.optimiser, Climber):
             raise HydrometerError(
                 f"optimiser {recipe.optimiser} takes two gradients a step, which several processes "
                 "cannot; train it on one device"
             )
+        self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+        self.model = share_norms(model).to(device)
+        self.together = DistributedDataParallel(self.model, find_unused_parameters=True)
+        self.params: list[Tensor] = list(self.model.parameters())
+        self.loss, self.device, self.precision = loss, device, recipe.precision
         self.optimiser.start(self.params, [p.dim() > 1 for p in self.params])
         self.average = None if recipe.average is None else Average(self.params, recipe.average)
 

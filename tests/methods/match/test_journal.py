@@ -30,7 +30,11 @@ def _own_cache(tmp_path, monkeypatch):
     """A cache of its own, states kept after every iteration, and a judge that costs nothing."""
     monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path))
     monkeypatch.setattr(journal, "SECONDS", 0.0)
-    monkeypatch.setattr(outer.Judge, "__call__", lambda self, state: whim(state))
+    judged(monkeypatch, lambda state: 0.5)  # of equals the last is kept, which all iterations shape
+
+
+def judged(monkeypatch, how):
+    monkeypatch.setattr(outer.Judge, "__call__", lambda self, state: how(state))
 
 
 def whim(state):
@@ -78,6 +82,18 @@ def test_a_stopped_run_goes_on_to_the_same_digits(spec, at, monkeypatch, tmp_pat
     assert again.card.model_dump(exclude={"seconds"}) == whole.card.model_dump(exclude={"seconds"})
 
 
+def test_the_best_from_before_the_stop_is_still_the_best(monkeypatch, tmp_path):
+    values = iter([0.9, 0.1, 0.9, 0.1])
+    judged(monkeypatch, lambda state: next(values))
+    whole = learn(SPECS[-1])
+    assert any(note.endswith("; kept 2") for note in whole.card.notes)
+    monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "other"))
+    stopped(SPECS[-1], 3)
+    again, seen = resumed(SPECS[-1])
+    assert (again.digest, seen) == (whole.digest, [4])
+    assert (again.card.student_lr, again.card.notes) == (whole.card.student_lr, whole.card.notes)
+
+
 KILLED = """
 import sys, time
 from hydrometer import registry, seeds, sources
@@ -123,7 +139,8 @@ def test_kill_9_in_the_middle_of_digits(monkeypatch, tmp_path, caplog):
     assert again.digest == whole.digest
 
 
-def test_intermediate_sets_and_the_curve_are_kept(tmp_path):
+def test_intermediate_sets_and_the_curve_are_kept(tmp_path, monkeypatch):
+    judged(monkeypatch, whim)
     seen = []
     made = learn(SPECS[0], seen.append)
     (home,) = (tmp_path / "matching").iterdir()
