@@ -14,6 +14,11 @@ CASES = [
         torch.optim.SGD,
         {"momentum": 0.8, "nesterov": True, "weight_decay": 0.02},
     ),
+    (
+        "gsam(momentum=0.9,weight_decay=0.01)",
+        torch.optim.SGD,
+        {"momentum": 0.9, "weight_decay": 0.01},
+    ),
     ("adam(weight_decay=0.1)", torch.optim.Adam, {"weight_decay": 0.1}),
     ("adamw(weight_decay=0.1)", torch.optim.AdamW, {"weight_decay": 0.1}),
 ]

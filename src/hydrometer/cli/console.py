@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,11 +33,29 @@ def write(text: str) -> None:
 
 @contextmanager
 def working(on: str) -> Iterator[None]:
-    """Show on a terminal that work of unknown length goes on, and for how long; in a log say nothing."""
+    """Show on a terminal that work of unknown length goes on, and for how long.
+
+    In a log as on a terminal, print what the library logs meanwhile, line by line.
+    """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bar:
         bar.add_task(on, total=None)
-        yield
+        log, teller = logging.getLogger("hydrometer"), _Teller()
+        level = log.level
+        log.setLevel(logging.INFO)
+        log.addHandler(teller)
+        try:
+            yield
+        finally:
+            log.removeHandler(teller)
+            log.setLevel(level)
+
+
+class _Teller(logging.Handler):
+    """Prints log records above the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        talk.print(record.getMessage())
 
 
 class Lines:

@@ -15,7 +15,7 @@ from torch.profiler import record_function
 
 from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.engine.objective import Target, objective, parts
-from hydrometer.engine.optimisers import Optimiser
+from hydrometer.engine.optimisers import Climber, Optimiser, Rate
 from hydrometer.losses import LossFn
 from hydrometer.registry import build
 from hydrometer.types import Precision, Recipe
@@ -81,6 +81,25 @@ class Average:
         torch._foreach_lerp_(self.params, [p.detach() for p in params], 1 - decay)
 
 
+def directions(
+    optimiser: Optimiser,
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    rate: Rate,
+    gradient: Callable[[], Sequence[Tensor]],
+) -> Sequence[Tensor]:
+    """What to step along: the gradients, or what a `Climber` makes of them and of those further up."""
+    if not isinstance(optimiser, Climber):
+        return grads
+    with torch.no_grad():
+        held = [p.detach().clone() for p in params]
+        torch._foreach_add_(list(params), optimiser.climb(held, grads, rate))
+    above = gradient()
+    with torch.no_grad():
+        torch._foreach_copy_(list(params), held)
+        return optimiser.blend(grads, above, rate)
+
+
 class Solo:
     """One student, trained by ordinary autograd; the choice says how its steps are computed."""
 
@@ -110,7 +129,11 @@ class Solo:
         """Forward, backward, update."""
         self.model.train()
         alone = Target(*(None if part is None else part[0] for part in target))  # type: ignore[arg-type]
-        value, grads = self._gradient(self.choice.laid(images[0]), alone)
+        seen = self.choice.laid(images[0])
+        value, here = self._gradient(seen, alone)
+        grads = directions(
+            self.optimiser, self.params, here, rates[0], lambda: self._gradient(seen, alone)[1]
+        )
         with record_function("optimiser"), torch.no_grad():
             self.optimiser.step(self.params, grads, rates[0])
             if self.average is not None:
@@ -179,6 +202,18 @@ class Stack:
     def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
         """Forward, backward and update of every student at once."""
         self.skeleton.train()
+        rate = self._on_device(rates)
+        losses, here = self._gradient(images, target)
+        grads = directions(
+            self.optimiser, self.params, here, rate, lambda: self._gradient(images, target)[1]
+        )
+        self.optimiser.step(self.params, grads, rate)
+        if self.average is not None:
+            self.average.update(self.params)
+        return losses
+
+    def _gradient(self, images: Tensor, target: Target) -> tuple[Tensor, list[Tensor]]:
+        """Losses (k,) and gradients of a batch."""
         present = tuple(part for part in target if part is not None)
         layout = tuple(part is not None for part in target)
 
@@ -197,13 +232,8 @@ class Stack:
         state = dict(zip(self.names, self.params, strict=True))
         with record_function("forward and backward"):
             grads, values = vmap(grad_and_value(value))(state, self.buffers, images, present)
-        self.optimiser.step(
-            self.params, [grads[name] for name in self.names], self._on_device(rates)
-        )
-        if self.average is not None:
-            self.average.update(self.params)
         losses: Tensor = values.detach()
-        return losses
+        return losses, [grads[name] for name in self.names]
 
     def _on_device(self, rates: Sequence[float]) -> Tensor:
         """The rates (k,), copied from pinned memory: the host does not wait for the device."""

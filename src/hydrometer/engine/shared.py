@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
 from hydrometer.engine.objective import Target, objective, parts
-from hydrometer.engine.optimisers import Optimiser
+from hydrometer.engine.optimisers import Climber, Optimiser
 from hydrometer.engine.program import Average, can_stack, reduced
 from hydrometer.losses import LossFn
 from hydrometer.registry import build
@@ -125,6 +125,7 @@ class Shared:
 
     Raises:
         HydrometerError: A layer draws (dropout): the processes would not draw what one process does.
+            Or the optimiser wants a gradient at a second point.
     """
 
     students = 1
@@ -137,12 +138,17 @@ class Shared:
                 f"student {recipe.student} draws in its layers (dropout), which several processes "
                 "cannot do as one would; train it on one device"
             )
+        self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
+        if isinstance(self.optimiser, Climber):
+            raise HydrometerError(
+                f"optimiser {recipe.optimiser} takes two gradients a step, which several processes "
+                "cannot; train it on one device"
+            )
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
         self.model = share_norms(model).to(device)
         self.together = DistributedDataParallel(self.model, find_unused_parameters=True)
         self.params: list[Tensor] = list(self.model.parameters())
         self.loss, self.device, self.precision = loss, device, recipe.precision
-        self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
         self.optimiser.start(self.params, [p.dim() > 1 for p in self.params])
         self.average = None if recipe.average is None else Average(self.params, recipe.average)
 

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import tiny
-from hydrometer import seeds, students
+from hydrometer import digest, seeds, students, units
 from hydrometer.artifact.rows import whole
 from hydrometer.engine.data import Lens
 from hydrometer.engine.loop import Cohort, Job, train
@@ -87,6 +88,44 @@ def test_size_is_known_beforehand(lens):
     assert found[0].epochs == 3
 
 
+def test_plain_experts_keep_their_recipe_and_flat_ones_have_another():
+    plain = experts.recipe(
+        students.spec("convnet-3"), epochs=50, lr=0.01, batch=256, whiten=Spec("zca")
+    )
+    assert digest.of(plain) == "95fb21fb5703697ba37c"  # what buffers on disk are kept under
+    flat = how(flat=0.3)
+    wanted = "gsam(alpha=0.3,momentum=0.0,rho=0.01,weight_decay=0.0)"
+    assert str(digest.recipe_from(digest.canonical(flat)).optimiser) == wanted
+    assert len({experts.folder(SOURCE, h) for h in (how(), flat, how(flat=1.0))}) == 3
+
+
+def test_flat_experts_are_others_and_their_buffers_do_not_mix(lens):
+    plain, flat = (experts.obtain(SOURCE, lens, h, 1)[0] for h in (how(), how(flat=0.3)))
+    assert torch.equal(plain.at(0), flat.at(0))
+    assert not torch.equal(plain.at(3), flat.at(3))
+    assert "gsam" in flat.card.recipe
+    flat.path.write_bytes(plain.path.read_bytes())
+    with pytest.raises(HydrometerError, match="another source or recipe"):
+        experts.obtain(SOURCE, lens, how(flat=0.3), 1)
+
+
+def test_what_is_trained_is_told_with_its_size_before(lens, caplog, monkeypatch):
+    caplog.set_level("INFO", logger="hydrometer")
+    monkeypatch.setattr(experts, "_train", lambda *a: pytest.fail("trained first"))
+    with pytest.raises(pytest.fail.Exception):
+        experts.obtain(SOURCE, lens, how(), 3)
+    size = units.bytes(experts.bytes_needed(SOURCE, how(), 3))
+    assert f"experts to train: 3 of {STUDENT}, 3 epochs, {size} in " in caplog.text
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_trained(lens, monkeypatch):
+    usage = SimpleNamespace(free=experts.bytes_needed(SOURCE, how(), 3) - 1)
+    monkeypatch.setattr(experts.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(HydrometerError, match="lower experts or epochs"):
+        experts.obtain(SOURCE, lens, how(), 3)
+    assert len(experts.obtain(SOURCE, lens, how(), 2)) == 2
+
+
 def altered(path, change):
     with safe_open(str(path), framework="pt") as file:
         card, snapshots = json.loads(file.metadata()["card"]), file.get_tensor("snapshots")
@@ -120,5 +159,7 @@ def test_truncated_files_are_refused(lens):
 def test_mistakes_are_named(lens):
     with pytest.raises(HydrometerError, match="experts is 0"):
         experts.obtain(SOURCE, lens, how(), 0)
+    with pytest.raises(HydrometerError, match="flat is -1"):
+        how(flat=-1)
     with pytest.raises(HydrometerError, match="diverged"):
         experts.obtain(SOURCE, lens, how(lr=1e30), 1)

@@ -5,7 +5,8 @@ import torch
 import tiny
 from hydrometer.engine.data import Lens
 from hydrometer.methods.match.images import begin, counts, student_for
-from hydrometer.methods.match.outer import Judge, State, checkpoints, refine
+from hydrometer.methods.match.journal import State
+from hydrometer.methods.match.outer import Judge, checkpoints, refine
 from hydrometer.methods.match.sampler import Sampler, arrange
 from hydrometer.methods.match.siamese import Views
 from hydrometer.types import Budget, HydrometerError, Spec

@@ -6,7 +6,7 @@ import tiny
 from hydrometer import registry, students
 from hydrometer.methods.match import datm, mtt
 from hydrometer.methods.match.images import Matched
-from hydrometer.methods.match.trajectories import prepare
+from hydrometer.methods.match.trajectories import Average, prepare
 from hydrometer.testing.methods import MethodContract
 from hydrometer.types import Budget, HydrometerError
 
@@ -63,6 +63,23 @@ def test_teslas_gradient_gives_another_set():
     assert learn(f"mtt({QUICK})").digest != learn(f"mtt({QUICK},truncated=True)").digest
 
 
+def test_flat_experts_and_averaged_images_give_other_sets():
+    digests = {learn(f"mtt({QUICK}{more})").digest for more in ("", ",flat=0.3", ",ema=0.9")}
+    assert len(digests) == 3
+    assert learn(f"datm({QUICK},skip_above=100.0)").digest != (
+        learn(f"datm({QUICK},skip_above=100.0,flat=0.3)").digest
+    )
+
+
+def test_the_average_of_images_decays_from_its_start():
+    images = torch.zeros(1, 1, 2, 2)
+    average = Average(images, 0.9)
+    for value, wanted in [(1.0, 0.1), (1.0, 0.19), (5.0, 0.671)]:
+        images.fill_(value)
+        average.update()
+        torch.testing.assert_close(average.images, torch.full_like(images, wanted))
+
+
 def test_soft_labels_start_as_the_mean_of_experts_that_are_right():
     source = tiny.source()
     plan = mtt.SMALL.asked({"experts": 3, "epochs": 3, "max_start": 2, "span": 1, "expert_lr": 0.1})
@@ -95,6 +112,8 @@ def test_the_bound_grows_to_its_end():
         (f"mtt({QUICK},whiten=blur)", "no whitening named 'blur'"),
         (f"mtt({QUICK},rate=1e30)", "diverged"),
         ("mtt(steps=0)", "steps is 0"),
+        ("mtt(ema=1.0)", "ema is 1.0"),
+        ("mtt(flat=-0.1)", "flat is -0.1"),
     ],
 )
 def test_mistakes_are_named(spec, said):

@@ -7,7 +7,7 @@ Each class here is checked against its torch.optim namesake.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -32,8 +32,27 @@ class Optimiser(Protocol):
         """Go on from the state after so many steps."""
 
 
+@runtime_checkable
+class Climber(Optimiser, Protocol):
+    """An optimiser that wants the gradient at a second point too, before it steps."""
+
+    def climb(self, params: Sequence[Tensor], grads: Sequence[Tensor], rate: Rate) -> list[Tensor]:
+        """How far that point lies from each parameter; `rate` only tells whether they are stacked."""
+
+    def blend(self, grads: Sequence[Tensor], above: Sequence[Tensor], rate: Rate) -> list[Tensor]:
+        """What to hand to `step`, from the gradients here and at the second point."""
+
+
 def scaled(tensors: Sequence[Tensor], rate: Rate) -> list[Tensor]:
     """Each tensor times the rate of the student it belongs to."""
     if isinstance(rate, float):
         return list(torch._foreach_mul(list(tensors), rate))
     return [t * rate.view(-1, *[1] * (t.dim() - 1)) for t in tensors]
+
+
+def inner(one: Sequence[Tensor], other: Sequence[Tensor], rate: Rate) -> Tensor:
+    """Inner product () of two lists of tensors, or (k,) for each of k stacked students."""
+    products = (a * b for a, b in zip(one, other, strict=True))
+    if isinstance(rate, float):
+        return torch.stack([p.sum() for p in products]).sum()
+    return torch.stack([p.reshape(len(p), -1).sum(1) for p in products]).sum(0)

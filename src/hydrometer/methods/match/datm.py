@@ -17,7 +17,6 @@ from hydrometer.methods.match.trajectories import (
     default_whitening,
     largest_for,
     learn,
-    pack,
     prepare,
 )
 from hydrometer.registry import register
@@ -74,6 +73,7 @@ def datm(
     epochs: int | None = None,
     expert_lr: float | None = None,
     expert_batch: int | None = None,
+    flat: float = 0.0,
     truncated: bool = False,
     whiten: str | None = None,
     student: str = "",
@@ -93,8 +93,8 @@ def datm(
 
     What is None is the code's setting for CIFAR-10 at that many images per class, or one for a
     processor up to 16 pixels. Other arguments, errors and deviations as in `mtt`; besides, experts
-    are plain SGD ones where the paper has flat minima (FTD, GSAM), and of four random candidates
-    for each image those come first that some expert gets right.
+    are plain SGD ones unless `flat` is the paper's 0.3 (FTD, at twice the time), and of four random
+    candidates for each image those come first that some expert gets right.
     """
     wanted = counts(source, budget, soft=True)
     small = is_small(source)
@@ -104,7 +104,7 @@ def datm(
         "first_bound": first_bound, "max_start": max_start, "grown": grown, "batch": batch,
         "rate": rate, "lr_images": lr_images, "lr_labels": lr_labels, "lr_rate": lr_rate,
         "skip_above": skip_above, "experts": experts, "epochs": epochs, "expert_lr": expert_lr,
-        "expert_batch": expert_batch,
+        "expert_batch": expert_batch, "flat": flat,
     }  # fmt: skip
     plan = usual.asked(given)
     setting = prepare(
@@ -116,10 +116,9 @@ def datm(
     )
     canvas, logits = agreed(setting, wanted, rng)
     learner = Learner(setting, canvas, logits, truncated=truncated, rng=rng)
-    outcome = learn(learner, checks=checks, watch=watch)
     args: dict[str, Scalar] = {name: getattr(plan, name) for name in given}
     args |= {"truncated": truncated, "checks": checks}
-    return pack(setting, canvas, outcome, method="datm", args=args, budget=budget)
+    return learn(learner, budget, method="datm", args=args, checks=checks, watch=watch)
 
 
 def agreed(

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from hydrometer.methods.match.gradients import class_gradients, row_cosine
 from hydrometer.methods.match.images import Canvas, counts, is_small, student_for
 from hydrometer.methods.match.networks import Network, flat, fresh
-from hydrometer.methods.match.outer import Watch, descent
-from hydrometer.methods.match.pixels import Frame, Step, learn
+from hydrometer.methods.match.outer import Descent, Watch
+from hydrometer.methods.match.pixels import Frame, Steps, learn
 from hydrometer.methods.match.sampler import Sampler
 from hydrometer.methods.match.siamese import Views
 from hydrometer.registry import register
@@ -73,11 +73,11 @@ def dc(
     }  # fmt: skip
     rhythm = _Rhythm(outer, inner, lr, lr_net, batch)
 
-    def begin_steps(canvas: Canvas) -> Step:
+    def begin_steps(canvas: Canvas) -> Steps:
         matcher = _Matcher(
             source, canvas, matched.spec, rhythm, Views(augment, rng, canvas.lens.device)
         )
-        return matcher.iterate
+        return Steps(matcher.iterate, {"images": matcher.optimiser})
 
     frame = Frame("dc", args, iterations, checks, start, watch)
     return learn(source, budget, frame, begin_steps, rng)
@@ -100,8 +100,8 @@ class _Matcher:
         self.rhythm, self.views, self.rng = rhythm, views, views.rng
         self.sampler = Sampler(source, canvas.lens, canvas.classes, views.rng)
         self.layout = canvas.layout()
-        self.labels = torch.tensor(canvas.classes, device=canvas.lens.device)
-        self.optimiser = descent(canvas.images, rhythm.lr, _MOMENTUM)
+        self.labels = canvas.class_labels()
+        self.optimiser = Descent(canvas.images, rhythm.lr, _MOMENTUM)
 
     def iterate(self, _: int) -> float:
         """Take one new network along; the mean distance of its matches."""

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from hydrometer import students
 from hydrometer.methods.match.images import Canvas, is_small, student_for
 from hydrometer.methods.match.networks import fresh
-from hydrometer.methods.match.outer import Watch, descent
-from hydrometer.methods.match.pixels import Frame, Step, learn
+from hydrometer.methods.match.outer import Descent, Watch
+from hydrometer.methods.match.pixels import Frame, Steps, learn
 from hydrometer.methods.match.sampler import Layout, Sampler
 from hydrometer.methods.match.siamese import Views
 from hydrometer.registry import register
@@ -58,10 +58,10 @@ def dm(
     args = {"iterations": iterations, "lr": lr, "batch": batch, "augment": augment}
     rest = {"start": start, "checks": checks, **matched.args}
 
-    def begin_steps(canvas: Canvas) -> Step:
+    def begin_steps(canvas: Canvas) -> Steps:
         sampler = Sampler(source, canvas.lens, canvas.classes, rng)
         views = Views(augment, rng, canvas.lens.device)
-        optimiser = descent(canvas.images, lr, _MOMENTUM)
+        optimiser = Descent(canvas.images, lr, _MOMENTUM)
         layout = canvas.layout()
 
         def step(_: int) -> float:
@@ -77,7 +77,7 @@ def dm(
             optimiser.step()
             return float(loss.detach())
 
-        return step
+        return Steps(step, {"images": optimiser})
 
     frame = Frame("dm", {**args, **rest}, iterations, checks, start, watch)
     return learn(source, budget, frame, begin_steps, rng)

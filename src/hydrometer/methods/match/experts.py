@@ -7,7 +7,9 @@ with their digest. Experts that are complete are never trained again.
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hydrometer import digest, seeds, students
+from hydrometer import digest, seeds, students, units
 from hydrometer.artifact.rows import whole
 from hydrometer.artifact.writing import whole as written_whole
 from hydrometer.engine.data import Lens
@@ -31,6 +33,9 @@ LAYOUT = "experts@1"
 """Changes when the same expert would be trained or stored otherwise."""
 TOGETHER = 10
 """Experts trained as one cohort on an accelerator; a processor gains nothing from it."""
+FLAT_RADIUS = 0.01
+"""How far FTD's experts look uphill, in its authors' code."""
+_LOG = logging.getLogger(__name__)
 _SNAPSHOTS = "snapshots"
 
 
@@ -66,15 +71,26 @@ class Expert:
         return digest.recipe_from(self.card.recipe).epochs
 
 
-def recipe(student: Spec, *, epochs: int, lr: float, batch: int, whiten: Spec | None) -> Recipe:
-    """How an expert is trained: plain SGD, no momentum or decay, with DSA.
+def recipe(
+    student: Spec, *, epochs: int, lr: float, batch: int, whiten: Spec | None, flat: float = 0.0
+) -> Recipe:
+    """How an expert is trained: plain SGD, no momentum or decay, with DSA; or into flat minima.
 
     Cazenavette et al., "Dataset Distillation by Matching Training Trajectories" (CVPR 2022, arXiv
-    2203.11932): rate 0.01, batches of 256, 50 epochs for CIFAR.
+    2203.11932): rate 0.01, batches of 256, 50 epochs for CIFAR. `flat` above 0 is the weight α of GSAM
+    with ρ = 0.01: Du et al., "Minimizing the Accumulated Trajectory Error to Improve Dataset
+    Distillation" (FTD, CVPR 2023, arXiv 2211.11004), where α is 0.3 or 1.
+
+    Raises:
+        HydrometerError: `flat` is negative.
     """
+    if flat < 0:
+        raise HydrometerError(f"flat is {flat}; give 0 for plain experts, 0.3 or 1 for FTD's")
+    plain = (("momentum", 0.0), ("weight_decay", 0.0))
+    gsam = Spec("gsam", (("alpha", float(flat)), ("rho", FLAT_RADIUS), *plain))
     return Recipe(
         student=student,
-        optimiser=Spec("sgd", (("momentum", 0.0), ("weight_decay", 0.0))),
+        optimiser=gsam if flat else Spec("sgd", plain),
         lr=lr,
         schedule=Spec("constant"),
         epochs=epochs,
@@ -103,21 +119,36 @@ def folder(source: Source, how: Recipe) -> Path:
 def obtain(source: Source, lens: Lens, how: Recipe, count: int) -> list[Expert]:
     """The experts of seeds 0 to `count` - 1, each from the cache or trained now.
 
-    After a kill those that were complete are there.
+    After a kill those that were complete are there. What is missing is logged with its size before
+    it is trained.
 
     Raises:
-        HydrometerError: `count` is below one, the disk is full, an expert diverged, or a file is
-            damaged or of another recipe.
+        HydrometerError: `count` is below one, the disk cannot hold them, an expert diverged, or a
+            file is damaged or of another recipe.
     """
     if count < 1:
         raise HydrometerError(f"experts is {count}; give at least 1")
     home = folder(source, how)
     home.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in range(count) if not _path(home, seed).is_file()]
+    if missing:
+        _announce(source, how, len(missing), home)
     together = 1 if lens.device.type == "cpu" else TOGETHER
     for first in range(0, len(missing), together):
         _train(source, lens, how, missing[first : first + together], home)
     return [_recall(_path(home, seed), source, how, seed) for seed in range(count)]
+
+
+def _announce(source: Source, how: Recipe, count: int, home: Path) -> None:
+    """Say what is going to be trained and what it takes; refuse a disk that cannot hold it."""
+    needed, free = bytes_needed(source, how, count), shutil.disk_usage(home).free
+    what = f"experts to train: {count} of {how.student}, {how.epochs} epochs, {units.bytes(needed)}"
+    if needed > free:
+        raise HydrometerError(
+            f"{what}: {home} has {units.bytes(free)} left; free some, lower experts or epochs, or "
+            "set HYDROMETER_CACHE to a folder on a larger disk"
+        )
+    _LOG.info("%s in %s", what, home)
 
 
 def _path(home: Path, seed: int) -> Path:

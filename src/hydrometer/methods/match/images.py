@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hydrometer import students
+from hydrometer.artifact.composites import tile
 from hydrometer.artifact.container import make
 from hydrometer.engine.data import Lens
 from hydrometer.methods.budget import bytes_per_image, label_bytes, per_class
@@ -83,9 +84,14 @@ class Canvas:
         present: list[int] = torch.unique(self.labels).tolist()
         return present
 
-    def layout(self) -> Layout:
-        """The images arranged by class."""
-        return arrange([(self.labels == c).nonzero().flatten() for c in self.classes])
+    def class_labels(self) -> Tensor:
+        """The classes that have images (k,), on the device."""
+        return torch.tensor(self.classes, device=self.lens.device)
+
+    def layout(self, parts: int = 1) -> Layout:
+        """The images arranged by class, or the parts of each, `parts` in a row."""
+        labels = self.labels.repeat_interleave(parts)
+        return arrange([(labels == c).nonzero().flatten() for c in self.classes])
 
     def pixels(self) -> Tensor:
         """The images in pixel space, float32 on the CPU, nothing clipped."""
@@ -94,22 +100,38 @@ class Canvas:
 
 
 def begin(
-    source: Source, lens: Lens, wanted: Sequence[int], start: str, rng: np.random.Generator
+    source: Source,
+    lens: Lens,
+    wanted: Sequence[int],
+    start: str,
+    rng: np.random.Generator,
+    factor: int = 1,
 ) -> Canvas:
     """Images to learn, started from random real ones or from standard normal noise.
+
+    With a `factor` each image starts as that many real ones a side, shrunk, of one class.
 
     Raises:
         HydrometerError: `start` is neither `real` nor `noise`.
     """
     if start not in STARTS:
         raise HydrometerError(f"start={start!r} is unknown; known: {', '.join(STARTS)}")
-    rows = torch.cat([draw_class(source, c, count, rng) for c, count in enumerate(wanted)])
+    parts = factor**2
+    rows = torch.cat([_rows(source, c, count, parts, rng) for c, count in enumerate(wanted)])
+    labels = source.train.labels[rows[::parts]]
     if start == "real":
-        images = lens(source.train.images[rows])
+        images = lens(tile(source.train.images[rows], factor, filter="area"))
     else:
-        shape = (len(rows), *source.shape)
+        shape = (len(labels), *source.shape)
         images = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-    return on_canvas(images, source.train.labels[rows], lens)
+    return on_canvas(images, labels, lens)
+
+
+def _rows(source: Source, label: int, count: int, parts: int, rng: np.random.Generator) -> Tensor:
+    """Random rows of a class for so many images of `parts` rows each; a small class repeats its own."""
+    size = int((source.train.labels == label).sum())
+    drawn = draw_class(source, label, max(count, min(count * parts, size)), rng)
+    return drawn[torch.arange(count * parts) % max(1, len(drawn))]
 
 
 def on_canvas(images: Tensor, labels: Tensor, lens: Lens) -> Canvas:

@@ -12,7 +12,6 @@ from hydrometer.methods.match.trajectories import (
     default_whitening,
     largest_for,
     learn,
-    pack,
     prepare,
 )
 from hydrometer.registry import register
@@ -44,6 +43,8 @@ def mtt(
     epochs: int | None = None,
     expert_lr: float | None = None,
     expert_batch: int | None = None,
+    flat: float = 0.0,
+    ema: float = 0.0,
     truncated: bool = False,
     whiten: str | None = None,
     start: str = "real",
@@ -61,7 +62,10 @@ def mtt(
     arXiv 2203.11932), equation 2. The learned rate is on the card as `student_lr`.
 
     What is None is the code's setting for CIFAR-10 at that many images per class, or one for a
-    processor up to 16 pixels: 120 iterations, 15 steps, five experts of 20 epochs. `truncated`
+    processor up to 16 pixels: 120 iterations, 15 steps, five experts of 20 epochs. FTD (Du et al.,
+    CVPR 2023, arXiv 2211.11004) is `flat` experts, trained by GSAM of that α (0.3, or 1 from 50 images
+    per class on) and `ema`, the decay of an average of the images that is judged and returned (0.9999,
+    0.9995 and 0.999 at 1, 10 and 50), where its code keeps the better of average and images. `truncated`
     takes TESLA's gradient instead of the exact one. `whiten` None is ZCA, or plain normalisation up
     to 16 pixels; the set is stored as pixels. `checks` iterates are compared on `val` (0: the last).
     Deviations: exact gradients by the adjoint instead of an unrolled graph, to rounding the same;
@@ -78,6 +82,7 @@ def mtt(
         "iterations": iterations, "steps": steps, "span": span, "max_start": max_start,
         "batch": batch, "rate": rate, "lr_images": lr_images, "lr_rate": lr_rate,
         "experts": experts, "epochs": epochs, "expert_lr": expert_lr, "expert_batch": expert_batch,
+        "flat": flat, "ema": ema,
     }  # fmt: skip
     plan = usual.asked(given)
     setting = prepare(
@@ -89,7 +94,6 @@ def mtt(
     )
     canvas = begin(source, setting.lens, wanted, start, rng)
     learner = Learner(setting, canvas, None, truncated=truncated, rng=rng)
-    outcome = learn(learner, checks=checks, watch=watch)
     args: dict[str, Scalar] = {name: getattr(plan, name) for name in given}
     args |= {"truncated": truncated, "start": start, "checks": checks}
-    return pack(setting, canvas, outcome, method="mtt", args=args, budget=budget)
+    return learn(learner, budget, method="mtt", args=args, checks=checks, watch=watch)

@@ -17,8 +17,10 @@ from hydrometer.execute.lab import Lab
 from hydrometer.methods.match import experts
 from hydrometer.methods.match.experts import Expert
 from hydrometer.methods.match.images import Canvas, Matched, finish
+from hydrometer.methods.match.journal import Journal, Kept, Outcome, State
 from hydrometer.methods.match.networks import Network, fresh
-from hydrometer.methods.match.outer import Judge, Outcome, State, Watch, descent, refine
+from hydrometer.methods.match.outer import Descent, Judge, Watch, refine
+from hydrometer.methods.match.pixels import undertake
 from hydrometer.methods.match.siamese import Views
 from hydrometer.methods.match.window import Rollout, pick, refuse_bad_window
 from hydrometer.types import Budget, CompressedSet, HydrometerError, Scalar, Source, Spec
@@ -35,7 +37,8 @@ class Plan:
 
     Windows of `span` epochs start at `min_start` up to an exclusive bound that grows from
     `first_bound` to `max_start` over the first `grown` iterations. `batch` 0 is all synthetic images.
-    Iterations with a loss above `skip_above` change nothing.
+    Iterations with a loss above `skip_above` change nothing. `flat` above 0 is the weight of GSAM in
+    the experts' training; `ema` above 0 the decay of the average of the images that is the result.
     """
 
     experts: int
@@ -55,6 +58,8 @@ class Plan:
     grown: int = 0
     lr_labels: float = 0.0
     skip_above: float = float("inf")
+    flat: float = 0.0
+    ema: float = 0.0
 
     def asked(self, changes: Mapping[str, int | float | None]) -> Plan:
         """The plan with what a user gave; None leaves a number as it is."""
@@ -104,6 +109,8 @@ def prepare(source: Source, matched: Matched, whiten: str, plan: Plan, *, empty:
     refuse_bad_window(plan.min_start, plan.bound(0), plan.span, plan.epochs)
     if plan.steps < 1:
         raise HydrometerError(f"steps is {plan.steps}; give at least 1")
+    if not 0 <= plan.ema < 1:
+        raise HydrometerError(f"ema is {plan.ema}; give a decay from 0 to below 1, such as 0.999")
     view = Spec(whiten)
     lens = Lab(source, default_device()).lens(view)
     how = experts.recipe(
@@ -112,6 +119,7 @@ def prepare(source: Source, matched: Matched, whiten: str, plan: Plan, *, empty:
         lr=plan.expert_lr,
         batch=plan.expert_batch,
         whiten=view,
+        flat=plan.flat,
     )
     known = [] if empty else experts.obtain(source, lens, how, plan.experts)
     # The clock starts here: training experts is on their cards, and counts even if it was long ago.
@@ -142,12 +150,13 @@ class Learner:
         self.rollout = Rollout(
             setting.network, Views(True, rng, device), plan.steps, plan.batch, truncated
         )
-        self.optimisers = [
-            descent(canvas.images, plan.lr_images, _MOMENTUM),
-            descent(self.rate, plan.lr_rate, _MOMENTUM),
-        ]
+        self.average = Average(canvas.images, plan.ema) if plan.ema else None
+        self.optimisers = {
+            "images": Descent(canvas.images, plan.lr_images, _MOMENTUM),
+            "rate": Descent(self.rate, plan.lr_rate, _MOMENTUM),
+        }
         if self.logits is not None:
-            self.optimisers.append(descent(self.logits, plan.lr_labels, _LABEL_MOMENTUM))
+            self.optimisers["labels"] = Descent(self.logits, plan.lr_labels, _LABEL_MOMENTUM)
 
     def step(self, iteration: int) -> float:
         """Match one window, and move what is learned unless the loss is above the limit."""
@@ -167,24 +176,94 @@ class Learner:
             self.canvas.images.grad, self.rate.grad = found.images, found.rate
             if self.logits is not None:
                 self.logits.grad = found.labels
-            for optimiser in self.optimisers:
+            for optimiser in self.optimisers.values():
                 optimiser.step()
             self.rate.data.clamp_(min=_SLOWEST)
+            if self.average is not None:
+                self.average.update()
         return loss
 
     def state(self) -> State:
         """What has been learned so far."""
         soft = None if self.logits is None else self.logits.detach().cpu().clone()
-        return State(self.canvas.pixels(), soft, float(self.rate.detach()))
+        seen = self.canvas
+        if self.average is not None:
+            seen = dataclasses.replace(seen, images=self.average.images)
+        return State(seen.pixels(), soft, float(self.rate.detach()))
+
+    @property
+    def kept(self) -> dict[str, Kept]:
+        """Everything that later steps need."""
+        average: dict[str, Kept] = {} if self.average is None else {"average": self.average}
+        return {**self.optimisers, **average}
 
 
-def learn(learner: Learner, *, checks: int, watch: Watch | None) -> Outcome:
-    """Run the iterations of the plan; an empty set is learned at once."""
-    setting = learner.setting
-    if not len(learner.canvas.labels):
-        return Outcome(learner.state(), 0, ())
-    source, view = setting.source, Spec(setting.whiten)
-    judge = Judge(source, setting.lens, learner.canvas.labels, view) if len(source.val) else None
+class Average:
+    """Exponential moving average of images as they are learned, from their start on.
+
+    Du et al., "Minimizing the Accumulated Trajectory Error to Improve Dataset Distillation" (CVPR
+    2023, arXiv 2211.11004), as its code has it, without a warm-up of the decay.
+    """
+
+    def __init__(self, images: Tensor, decay: float) -> None:
+        self.live, self.decay = images, decay
+        self.images = images.detach().clone()
+
+    def update(self) -> None:
+        """Move towards the images by 1 - decay."""
+        self.images.lerp_(self.live.detach(), 1 - self.decay)
+
+    def memory(self) -> dict[str, Tensor]:
+        """The average."""
+        return {"images": self.images}
+
+    def recall(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on with this average."""
+        self.images.copy_(memory["images"])
+
+
+def learn(
+    learner: Learner,
+    budget: Budget,
+    *,
+    method: str,
+    args: Mapping[str, Scalar],
+    checks: int,
+    watch: Watch | None,
+) -> CompressedSet:
+    """Run the iterations of the plan; an empty set is learned at once.
+
+    The card carries the learned rate and every argument.
+    """
+    setting, canvas = learner.setting, learner.canvas
+    every = {**args, **setting.matched.args, "whiten": setting.whiten}
+
+    def pack(outcome: Outcome, earlier: float) -> CompressedSet:
+        return finish(
+            outcome.state.images,
+            canvas.labels,
+            source=setting.source,
+            method=method,
+            args=every,
+            budget=budget,
+            seconds=earlier + setting.seconds,
+            notes=(*outcome.notes, f"learned in {setting.whiten} space, stored as pixels"),
+            soft=outcome.state.soft,
+            rate=outcome.state.rate if outcome.iteration else None,
+        )
+
+    if not len(canvas.labels):
+        return pack(Outcome(learner.state(), 0, ()), 0.0)
+    work = undertake(setting.source, canvas, method, every, pack, learner.rng)
+    with Journal(work, learner.kept, learner.rng) as journal:
+        return journal.packed(_refined(learner, checks, watch, journal))
+
+
+def _refined(learner: Learner, checks: int, watch: Watch | None, journal: Journal) -> Outcome:
+    setting, judge = learner.setting, None
+    if len(setting.source.val):
+        view = Spec(setting.whiten)
+        judge = Judge(setting.source, setting.lens, learner.canvas.labels, view)
     return refine(
         learner.step,
         learner.state,
@@ -192,31 +271,7 @@ def learn(learner: Learner, *, checks: int, watch: Watch | None) -> Outcome:
         iterations=setting.plan.iterations,
         checks=checks,
         watch=watch,
-    )
-
-
-def pack(
-    setting: Setting,
-    canvas: Canvas,
-    outcome: Outcome,
-    *,
-    method: str,
-    args: Mapping[str, Scalar],
-    budget: Budget,
-) -> CompressedSet:
-    """The compressed set of an outcome; its card carries the learned rate and every argument."""
-    state = outcome.state
-    return finish(
-        state.images,
-        canvas.labels,
-        source=setting.source,
-        method=method,
-        args={**args, **setting.matched.args, "whiten": setting.whiten},
-        budget=budget,
-        seconds=setting.seconds,
-        notes=(*outcome.notes, f"learned in {setting.whiten} space, stored as pixels"),
-        soft=state.soft,
-        rate=state.rate if outcome.iteration else None,
+        journal=journal,
     )
 
 
