@@ -57,6 +57,8 @@ class Overheard:
     Each image is heard once an epoch, before the step that it takes part in, at no further cost.
     """
 
+    students = 1
+
     def __init__(self, student: Solo, cohort: Cohort, recorder: Recorder, first: int) -> None:
         self.student, self.labels, self.recorder = student, cohort.labels[0], recorder
         self.batches = cohort.batches(first)
