@@ -86,9 +86,22 @@ def _recipe(settings: Settings, reference: Settings, protocol: Protocol) -> str 
 
 
 def regime(case: Case, protocol: Protocol) -> Labels:
-    """How the protocol itself labels the set softly; "given", its choice by set, where it does not."""
-    own = (arm.recipe for arm in protocol.arms(case) if arm.sets[0] is case.subject)
+    """How the protocol itself labels the set softly; "given", its choice by set, where it does not.
+
+    Asked about one image of the set, as many as which any source can draw at random.
+    """
+    one = dataclasses.replace(case, subject=_first(case.subject))
+    own = (arm.recipe for arm in protocol.arms(one) if arm.sets[0] is one.subject)
     return next((recipe.labels for recipe in own if recipe.labels != "hard"), "given")
+
+
+def _first(subject: CompressedSet) -> CompressedSet:
+    rows = {
+        name: tensor[:1]
+        for name in ("images", "labels", "soft", "weights", "index")
+        if (tensor := getattr(subject, name)) is not None
+    }
+    return dataclasses.replace(subject, **rows)
 
 
 def arm(
