@@ -5,7 +5,7 @@ import torch
 
 import tiny
 from hydrometer import digest
-from hydrometer.engine import calibration, timing
+from hydrometer.engine import calibration, loop, timing
 from hydrometer.engine.calibration import Calibration, Contest, Timed
 from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.execute import Silent, pace, serial
@@ -127,9 +127,15 @@ def test_a_busy_machine_trains_as_ever(long, monkeypatch):
     assert calibration.book().calibrations == ()
 
 
-def test_a_row_says_how_its_steps_were_taken(tmp_path):
+def test_a_row_says_how_its_steps_were_taken(tmp_path, monkeypatch):
     job, chosen = tiny.job(SOURCE), LAST.model_copy(update={"threads": 1})
-    rows = []
+    rows, real, asked = [], loop.run, []
+
+    def listening(*words):
+        asked.append(words[-1].keywords["choice"])
+        return real(*words)
+
+    monkeypatch.setattr(loop, "run", listening)
     for choice in (DEFAULT, chosen):
         lab = Lab(SOURCE, tiny.CPU)
         if choice != DEFAULT:
@@ -137,6 +143,7 @@ def test_a_row_says_how_its_steps_were_taken(tmp_path):
         with Store(tmp_path / f"{len(rows)}.sqlite") as store:
             (run,) = serial.execute([job], lab, store, Silent()).values()
         rows.append(run)
+    assert asked == [DEFAULT, chosen]
     usual, other = rows
     assert other.environment.device == f"{usual.environment.device}; channels-last, 1 threads"
     assert other.environment.threads == 1
