@@ -8,6 +8,7 @@ import torch
 from hydrometer import sources
 from hydrometer.board import entry as entries
 from hydrometer.board import ranking, sheets, verify
+from hydrometer.cli.report import read_attributions
 from hydrometer.execute import Silent
 from hydrometer.execute.lab import Lab
 
@@ -33,6 +34,16 @@ def test_entries_can_be_ranked_and_hold_their_own_numbers():
             reached = [runs[k].test_accuracy for k in arm.runs
                        if runs[k].recipe_digest == arm.recipe_digest]  # fmt: skip
             assert sorted(reached) == pytest.approx(sorted(arm.accuracy))
+
+
+def test_one_entry_at_least_says_where_its_accuracy_comes_from():
+    found = read_attributions(BOARD / "attributions")
+    assert found
+    for told in found:
+        assert told.set_digest in {entry.set.digest for entry in ENTRIES}
+        parts = sum(part.share.value for part in told.parts)
+        assert parts == pytest.approx(told.total.value)
+        assert parts == pytest.approx(told.on.value - told.off.value)
 
 
 def test_the_cheapest_entry_reproduces():

@@ -88,6 +88,7 @@ def test_an_attribution_is_shown_with_its_set_alone(write):
     page = page_of(site, "herding")
     assert "Where the accuracy comes from" in page
     assert page.count("<rect") == 2 + 2
+    assert "hydrometer attribute set.safetensors --source tiny --protocol rd3-quick@1" in page
     assert "Where the accuracy comes from" not in page_of(site, "dm")
 
 

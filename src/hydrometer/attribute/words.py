@@ -59,14 +59,18 @@ def sentence(found: Attribution) -> str:
 
 def baseline(found: Attribution) -> str:
     """What the students with every switchable factor off were trained on, and how."""
-    held = {out.factor: out.level for out in found.left_out}
-    levels = [LEVELS[held.get(factor, OFF[factor])] for factor in FACTORS]
+    levels = _start(found)
     return f"{levels[0]} with {levels[1]}, {levels[2]} and {levels[3]}"
+
+
+def _start(found: Attribution) -> list[str]:
+    held = {out.factor: out.level for out in found.left_out}
+    return [LEVELS[held.get(factor, OFF[factor])] for factor in FACTORS]
 
 
 def waterfall(found: Attribution) -> list[Line]:
     """From the accuracy with all factors off, part by part, to that with all on."""
-    lines = [Line(f"start: {baseline(found)}", 0.0, found.off.value, found.off, "%")]
+    lines = [Line(", ".join(_start(found)), 0.0, found.off.value, found.off, "%")]
     level = found.off.value
     for part in found.parts:
         end = level + part.share.value

@@ -31,12 +31,12 @@ def unbroken(sentence: str) -> str:
 
 
 def wrapped(sentence: str) -> Markup:
-    """The sentence, escaped, whose long specs may go on in a new line after a comma.
+    """The sentence, escaped, whose long specs may go on in a new line after a comma or bracket.
 
     >>> wrapped("dm(lr=1.0,width=32), 1,000 <")
-    Markup('dm(lr=1.0,<wbr>width=32), 1,000 &lt;')
+    Markup('dm(<wbr>lr=1.0,<wbr>width=32), 1,000 &lt;')
     """
-    return Markup(re.sub(r",(?=[a-z_])", ",<wbr>", str(escape(sentence))))
+    return Markup(re.sub(r"([(,])(?=[a-z_])", r"\1<wbr>", str(escape(sentence))))
 
 
 def file_of(digest: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,11 @@ def _page(
 ) -> str:
     entry, verdict = row.entry, row.entry.verdict
     compressed = board.sets.get(entry.set.digest)
+    explained = [
+        found
+        for found in board.attributions
+        if (found.set_digest, found.source_digest) == (entry.set.digest, entry.source_digest)
+    ]
     return made.get_template("row.html.j2").render(
         title=title,
         row=row,
@@ -184,16 +190,17 @@ def _page(
         sheet=f"{file_of(entry.set.digest)}.png" if entry.set.digest in pictured else None,
         alt=exhibits.alt(entry.card.classes),
         judged=exhibits.judged(verdict, entry.full_runs),
-        attributed=[
-            attributions.told(found)
-            for found in board.attributions
-            if (found.set_digest, found.source_digest) == (entry.set.digest, entry.source_digest)
-        ],
-        commands=commands.commands(entry),
+        attributed=list(map(attributions.told, explained)),
+        commands=(*commands.commands(entry), *map(_explained_again, explained)),
         environments=exhibits.environments([entry.environment]),
         level=_levels([row]),
         words=text,
     )
+
+
+def _explained_again(found: Attribution) -> str:
+    words = ["hydrometer", "attribute", "set.safetensors", "--source", found.source]
+    return shlex.join([*words, "--protocol", found.protocol, "--fraction", found.fraction])
 
 
 def _facts(
