@@ -2,7 +2,7 @@
 
 Reads one JSON request per line, {"seed", "lr", "epochs", "workers"}, trains one student with the
 package's own loop and test cadence, and answers with its seconds, the part spent testing, and every
-test accuracy. Nothing of the package is changed but where CIFAR-10 comes from and where output goes.
+test accuracy; with "once" it leaves out all tests but the last. Nothing of the package is changed but where CIFAR-10 comes from and where output goes.
 """
 
 from __future__ import annotations
@@ -46,9 +46,14 @@ def main() -> None:
 
     spent = {"test": 0.0}
     seen: list[float] = []
+    put_off: list[tuple] = []
+    ask: dict = {}
     validate = peer.validate
 
     def timed(*args, **kwargs):
+        if ask.get("once"):
+            put_off[:] = [(args, kwargs)]
+            return 0.0
         start = time.perf_counter()
         seen.append(validate(*args, **kwargs))
         spent["test"] += time.perf_counter() - start
@@ -70,7 +75,8 @@ def main() -> None:
         "latestseed": -1,
     }
     for line in sys.stdin:
-        ask = json.loads(line)
+        ask.clear()
+        ask.update(json.loads(line))
         with (
             Path(os.devnull).open("w") as quiet,
             contextlib.redirect_stdout(quiet),
@@ -95,6 +101,9 @@ def main() -> None:
             spent["test"], start = 0.0, time.perf_counter()
             seen.clear()
             judge._compute_hard_label_metrics(model, images, None, ask["lr"], labels, "syn")
+            if ask.get("once"):
+                (args, kwargs), ask["once"] = put_off.pop(), False
+                timed(*args, **kwargs)
             seconds = time.perf_counter() - start
         answer = {"seconds": seconds, "test_seconds": spent["test"], "accuracies": seen}
         sys.__stdout__.write(json.dumps(answer) + "\n")

@@ -57,9 +57,9 @@ def peer_python() -> Path:
     return python
 
 
-def share_data(source: Source, folder: Path) -> tuple[Path, torch.Tensor]:
+def share_data(source: Source, folder: Path, seed: int = 0) -> tuple[Path, torch.Tensor]:
     """The same set and test images for both, as arrays on disk; returns the set's rows as well."""
-    rows = draw(source, [10] * 10, 0)
+    rows = draw(source, [10] * 10, seed)
     pixels = source.train.images[rows].float() / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (source.mean, source.std))
     path = folder / "shared.npz"
@@ -87,9 +87,12 @@ class Peer:
             text=True,
         )
 
-    def train(self, epochs: int, total: int, workers: int, seed: int) -> dict[str, Any]:
-        """Seconds, seconds of testing and accuracies of one student."""
-        ask = {"seed": seed, "lr": LR, "epochs": epochs, "total": total, "workers": workers}
+    def train(
+        self, epochs: int, total: int, workers: int, seed: int, *, once: bool = False
+    ) -> dict[str, Any]:
+        """Seconds, seconds of testing and accuracies of one student, tested `once` at the end or as ever."""
+        ask = {"seed": seed, "lr": LR, "epochs": epochs, "total": total, "workers": workers,
+               "once": once}  # fmt: skip
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps(ask) + "\n")
         self.process.stdin.flush()
