@@ -110,6 +110,28 @@ def test_words_find_rows_and_finding_none_is_said(board):
     board.locator("#rows tbody tr:not([hidden])").nth(5).wait_for()
 
 
+def test_a_long_table_shows_its_first_rows_until_asked_for_all(write, opened):
+    path = write() / "index.html"
+    path.write_text(path.read_text().replace('<table id="rows"', '<table id="rows" data-most="2"'))
+    page = opened(path)
+    press(page, "accuracy")
+    seen = page.locator("#rows tbody tr:visible th a")
+    assert seen.all_text_contents() == ["herding", "el2n(policy=easy)"]
+    assert page.locator("#status").text_content().endswith("the first 2 of them shown.")
+    page.get_by_role("button", name="Show all 6 entries").click()
+    assert seen.count() == 6
+    assert not page.locator("#more").is_visible()
+    assert page.evaluate("document.activeElement.textContent") == "herding"
+
+
+def test_paper_gets_all_rows_of_a_long_table(write, opened):
+    path = write() / "index.html"
+    path.write_text(path.read_text().replace('<table id="rows"', '<table id="rows" data-most="2"'))
+    page = opened(path)
+    page.emulate_media(media="print")
+    assert page.locator("#rows tbody tr:visible").count() == 6
+
+
 def test_a_view_has_an_address_of_its_own(board, opened):
     board.locator("select[name=source]").select_option(label="tiny")
     press(board, "accuracy")
@@ -171,7 +193,7 @@ def test_text_stands_out_in_light_and_dark(write, opened, scheme):
         page = opened(path, color_scheme=scheme, viewport=WIDE)
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, paper[4:-1].split(","))) < 150) is (scheme == "dark")
-        words = "h1, h2, p, a, th, .value, .range, .about, .best, label, button, dt, dd, summary"
+        words = "h1, h2, p, a, th, td b, td i, .about, .best, label, button, dt, dd, summary"
         assert page.evaluate(FAINT, words) == []
 
 

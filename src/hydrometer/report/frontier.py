@@ -137,6 +137,6 @@ def strip(found: Estimate, levels: Iterable[tuple[str, float]], low: float) -> M
     left, right, here = (svg.number(scale(v)) for v in (found.low, found.high, found.value))
     dot = f'<circle class="own" cx="{here}" cy="8" r="3"/>'
     return Markup(
-        '<svg class="strip" viewBox="-3 0 106 16" aria-hidden="true"><path class="grid" d="M0 8H100"/>'
+        '<svg class="strip" viewBox="-3 0 106 16" aria-hidden="true">'
         f'{ticks}<path class="own bar" d="M{left} 8H{right}"/>{dot}</svg>'
     )

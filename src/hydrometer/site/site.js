@@ -4,6 +4,9 @@ const table = document.getElementById("rows");
 const controls = document.getElementById("controls");
 const status = document.getElementById("status");
 const body = table.tBodies[0];
+const more = document.getElementById("more");
+// Laying out thousands of rows takes seconds: a screen shows the first, until it is asked for all.
+let most = +(table.dataset.most ?? 200);
 const heads = [...table.tHead.rows[0].cells];
 const filters = [...controls.elements].filter((e) => e.tagName === "SELECT" && e.name !== "sort");
 const rows = [...body.rows].map((row) => ({
@@ -18,7 +21,7 @@ const groups = [...document.querySelectorAll(".group-of")];
 function name(group) {
   for (const mark of group.querySelectorAll("[data-row]")) {
     const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
-    const words = named[mark.dataset.row].querySelectorAll("th a, .own span");
+    const words = named[mark.dataset.row].querySelectorAll("th a, .own b, .own i, .own .n");
     title.textContent = [...words].map((word) => word.textContent).join(" ");
     mark.append(title);
   }
@@ -60,18 +63,22 @@ function filter() {
     row.hidden = !fits;
     if (!fits) continue;
     count += 1;
+    row.classList.toggle("later", count > most);
     shown.add(String(values[0]));
   }
   marks.forEach((m) => m.classList.toggle("off", !shown.has(m.dataset.row)));
   groups.forEach((g) => (g.hidden = ![...g.querySelectorAll("[data-row]")].some((m) => shown.has(m.dataset.row))));
   document.getElementById("none").hidden = count > 0;
+  more.hidden = count <= most;
+  more.firstElementChild.textContent = `Show all ${count} entries`;
   return count;
 }
 
 function update(remember = true) {
   const count = filter();
   const name = heads[sorted.column].textContent;
-  status.textContent = `${count} of ${rows.length} entries, by ${name.toLowerCase()}, ${sorted.down ? "descending" : "ascending"}.`;
+  const first = count > most ? `, the first ${most} of them shown` : "";
+  status.textContent = `${count} of ${rows.length} entries, by ${name.toLowerCase()}, ${sorted.down ? "descending" : "ascending"}${first}.`;
   if (!remember) return;
   const state = new URLSearchParams();
   for (const e of [controls.text, ...filters]) if (e.value) state.set(e.name, e.value);
@@ -109,5 +116,11 @@ controls.addEventListener("input", (event) => event.target !== controls.sort && 
 controls.addEventListener("submit", (event) => event.preventDefault());
 controls.addEventListener("reset", () => setTimeout(() => (sort("rank", false), update())));
 document.getElementById("clear").addEventListener("click", () => (controls.reset(), controls.text.focus()));
+more.firstElementChild.addEventListener("click", () => {
+  const next = body.querySelector("tr.later:not([hidden]) a");
+  most = Infinity;
+  update();
+  next.focus();
+});
 controls.hidden = false;
 restore();
