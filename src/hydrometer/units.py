@@ -21,7 +21,7 @@ def read_bytes(text: str) -> int:
     """The size that a text such as `200kB`, `1.5 MB` or `64KiB` means.
 
     Raises:
-        HydrometerError: The text is not a number of at least one byte with a known unit.
+        HydrometerError: The text is not a number with a known unit, or a part of a byte.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
     if match is None or (match[3] and not match[2]):
@@ -29,7 +29,7 @@ def read_bytes(text: str) -> int:
     base = 1024 if match[3] else 1000
     power = " KMGT".index(match[2].upper() or " ")
     size = round(float(match[1]) * float(base) ** power)
-    if size < 1:
+    if not size and float(match[1]):
         raise HydrometerError(f"size {text!r} is less than one byte; write one such as 200kB")
     return size
 

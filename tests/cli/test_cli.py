@@ -127,6 +127,15 @@ def test_plug_ins_come_from_a_file(succeed, tmp_path):
     assert json.loads(succeed("--use", plugin, "list", "losses", "--json")[0])["of-mine"]
 
 
+def test_a_budget_that_fits_no_image_is_told(succeed):
+    words = ("compress", "-s", "digits", "-m", "random", "--bytes")
+    out, said = succeed(*words, "10")
+    assert "0 images" in out
+    assert "warning: no image fits into bytes=10: a set of one takes 65 bytes" in said
+    _, said = succeed(*words, "0")
+    assert "warning" not in said
+
+
 def test_a_budget_in_bytes_counts_files_and_a_teacher(succeed):
     words = ("compress", "-s", "digits", "-m", "random", "--bytes", "4kB", "--codec")
     out, _ = succeed(*words, "jpeg(quality=50)", "--json")

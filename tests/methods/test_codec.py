@@ -97,6 +97,25 @@ def test_a_budget_below_one_image_buys_none(text):
     assert len(found) == found.card.bytes.total == 0
 
 
+@pytest.mark.parametrize("teacher", [0, 4])
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [("random", "raw"), ("random", "png"), ("random", "jpeg"), ("craig", "raw"), ("dm", "raw")],
+)
+def test_a_budget_below_one_image_says_what_one_takes(spec, text, teacher):
+    found = made(quick(spec), Budget(bytes=teacher + 10), text, teacher)
+    (warning,) = codec.warnings(found)
+    one = int(warning.split()[-2])
+    assert str(found.card.budget) in warning
+    assert len(made(quick(spec), Budget(bytes=one), text, teacher)) == 1
+    assert not len(made(quick(spec), Budget(bytes=one - 1), text, teacher))
+
+
+@pytest.mark.parametrize("budget", [Budget(bytes=0), Budget(per_class=0), Budget(bytes=6000)])
+def test_who_gets_what_was_asked_for_is_not_warned(budget):
+    assert not codec.warnings(made("random", budget))
+
+
 def test_the_draws_do_not_depend_on_the_search():
     first, second = (made("random", Budget(bytes=4000), "jpeg") for _ in range(2))
     assert first.digest == second.digest

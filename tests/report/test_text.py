@@ -41,13 +41,13 @@ def test_bytes(n, said):
 @pytest.mark.parametrize(
     ("said", "n"),
     [("200kB", 200_000), ("1.5 MB", 1_500_000), ("64KiB", 65_536), ("7", 7), ("12 B", 12),
-     ("2g", 2 * 10**9), ("1MiB", 2**20)],
+     ("2g", 2 * 10**9), ("1MiB", 2**20), ("0", 0), ("0 kB", 0)],
 )  # fmt: skip
 def test_read_bytes(said, n):
     assert text.read_bytes(said) == n
 
 
-@pytest.mark.parametrize("said", ["", "kB", "-3kB", "3 apples", "1e3", "5iB", "0", "0.1B"])
+@pytest.mark.parametrize("said", ["", "kB", "-3kB", "3 apples", "1e3", "5iB", "0.1B"])
 def test_a_size_that_cannot_be_read_is_the_user_s_mistake(said):
     with pytest.raises(HydrometerError, match="size"):
         text.read_bytes(said)

@@ -46,9 +46,9 @@ def command(
     """Make a small training set from a source, by one method and within one budget."""
     from hydrometer import methods, protocols, registry, seeds, sources, verdict
     from hydrometer.artifact import container
-    from hydrometer.cli.console import working, write
+    from hydrometer.cli.console import talk, working, write
     from hydrometer.cli.describe import set_json
-    from hydrometer.methods.codec import read
+    from hydrometer.methods.codec import read, warnings
     from hydrometer.methods.select import manifest as manifests
     from hydrometer.report import text
     from hydrometer.types import Budget
@@ -69,6 +69,8 @@ def command(
     container.save(made, out)
     if manifest is not None:
         manifests.write(manifests.describe(made), manifest)
+    for warning in warnings(made):
+        talk.print(f"warning: {warning}")
     if json:
         write(set_json(out, made))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,8 +13,11 @@ from hydrometer import registry
 from hydrometer.artifact.composites import with_rows
 from hydrometer.artifact.container import identity
 from hydrometer.artifact.raster import bytes_of, loss_note
+from hydrometer.methods.budget import label_bytes
 from hydrometer.methods.bytes import PAPER_QUALITY, after_jpeg, jpeg_bytes, png_bytes
 from hydrometer.types import Budget, CompressedSet, HydrometerError
+
+_NONE_FITS = "no image fits into"
 
 Make = Callable[[Budget], CompressedSet]
 """A method on a source, with the same draws every time."""
@@ -86,13 +90,14 @@ def stored(made: CompressedSet, codec: Codec, teacher: int = 0) -> CompressedSet
 def within(make: Make, budget: Budget, codec: Codec, teacher: int = 0) -> CompressedSet:
     """The largest set, image by image, that a budget in stored bytes buys; the next would not fit.
 
+    Where not even one fits, a note of the card says what it would take: see `warnings`.
     Files differ in size, so the number of images is searched for: the method runs a few times, with
     the same draws, and the card is charged for all. Raw images have one size, which methods know.
 
     Raises:
         HydrometerError: The teacher alone takes more, or the budget buys more than train holds.
     """
-    if budget.bytes is None or (codec.name == "raw" and not teacher):
+    if budget.bytes is None:
         return stored(make(budget), codec, teacher)
     room = budget.bytes - teacher
     if room < 0:
@@ -100,16 +105,36 @@ def within(make: Make, budget: Budget, codec: Codec, teacher: int = 0) -> Compre
             f"budget {budget}: the teacher alone takes {teacher} bytes; raise the budget"
         )
     if codec.name == "raw":
-        return _named(stored(make(Budget(bytes=room)), codec, teacher), budget)
+        found = make(Budget(bytes=room))
+        return _named(stored(found, codec, teacher), budget, _row_bytes(found) + teacher)
     start = time.perf_counter()
-    found = _Search(make, codec, room).largest()
+    search = _Search(make, codec, room)
+    found = search.largest()
     seconds = max(found.card.seconds, time.perf_counter() - start)
     card = found.card.model_copy(update={"seconds": seconds})
-    return _named(stored(replace(found, card=card), codec, teacher), budget)
+    one = search.typical if len(found) else search.first_image()
+    return _named(stored(replace(found, card=card), codec, teacher), budget, one + teacher)
 
 
-def _named(made: CompressedSet, budget: Budget) -> CompressedSet:
-    return replace(made, card=made.card.model_copy(update={"budget": str(budget)}))
+def warnings(made: CompressedSet) -> list[str]:
+    """What a user should know who asked for some images and got none."""
+    return [note for note in made.card.notes if note.startswith(_NONE_FITS)]
+
+
+def _named(made: CompressedSet, budget: Budget, one: int) -> CompressedSet:
+    """The set with its budget on the card, and with what one image takes where none fits."""
+    notes = made.card.notes
+    if budget.bytes and not len(made):
+        notes = (*notes, f"{_NONE_FITS} {budget}: a set of one takes {one} bytes")
+    return replace(made, card=made.card.model_copy(update={"budget": str(budget), "notes": notes}))
+
+
+def _row_bytes(made: CompressedSet) -> int:
+    """Bytes of one image of a set, raw, with its label, soft label and weight."""
+    parts = [t for t in (made.images, made.soft, made.weights) if t is not None]
+    return label_bytes(len(made.card.classes)) + sum(
+        math.prod(part.shape[1:]) * part.element_size() for part in parts
+    )
 
 
 class _Search:
@@ -146,6 +171,10 @@ class _Search:
                 f"{self.room} bytes buy {high} images or more as {self.codec}: {self.refused[high]}"
             )
         return self._set(low)
+
+    def first_image(self) -> int:
+        """Bytes of a set of one image."""
+        return self._weight(self._set(1))
 
     def _fits(self, count: int) -> bool:
         try:

@@ -1,12 +1,14 @@
 import functools
 import math
 import statistics
+import sys
 
 import numpy as np
 import pytest
 
 import tiny
-from hydrometer.methods.recording import record
+from hydrometer.methods.recording import Recording, Trace, record
+from hydrometer.methods.select import dynamics
 from hydrometer.methods.select.aum import aum, aum_difficulty, aum_scores
 from hydrometer.methods.select.cad import cad, cad_scores
 from hydrometer.methods.select.ccs import ccs, ccs_rows, default_cutoff
@@ -16,6 +18,7 @@ from hydrometer.methods.select.el2n import el2n, el2n_scores
 from hydrometer.methods.select.forgetting import forgetting, forgetting_scores
 from hydrometer.methods.select.loss import loss, loss_scores
 from hydrometer.methods.select.tdds import tdds, tdds_scores
+from hydrometer.methods.stream import FIELDS
 from hydrometer.types import Budget, HydrometerError
 
 SOURCE = tiny.source(classes=3, per_class=10)
@@ -158,19 +161,19 @@ def test_every_score_meets_every_budget_from_one_recording(method, budget, size)
     assert "epochs=4" in made.card.method
 
 
-@pytest.mark.parametrize(
-    ("method", "formula", "field", "easy"),
-    [
-        (el2n, el2n_scores, "error_norm", True),
-        (forgetting, forgetting_scores, "correct", False),
-        (aum, aum_difficulty, "margin", True),
-        (loss, loss_scores, "loss", True),
-        (dyn_unc, dyn_unc_scores, "label_probability", False),
-        (tdds, tdds_scores, "shift", False),
-        (cad, cad_scores, "label_probability", False),
-        (functools.partial(dual, policy="hard"), dual_scores, "label_probability", False),
-    ],
-)
+SCORES = [
+    (el2n, el2n_scores, "error_norm", True),
+    (forgetting, forgetting_scores, "correct", False),
+    (aum, aum_difficulty, "margin", True),
+    (loss, loss_scores, "loss", True),
+    (dyn_unc, dyn_unc_scores, "label_probability", False),
+    (tdds, tdds_scores, "shift", False),
+    (cad, cad_scores, "label_probability", False),
+    (functools.partial(dual, policy="hard"), dual_scores, "label_probability", False),
+]
+
+
+@pytest.mark.parametrize(("method", "formula", "field", "easy"), SCORES)
 def test_each_keeps_its_own_end_of_its_own_score(method, formula, field, easy):
     scores = record(SOURCE, epochs=EPOCHS).score(formula, field)
     made = make(method)
@@ -180,9 +183,28 @@ def test_each_keeps_its_own_end_of_its_own_score(method, formula, field, easy):
         assert made.index[made.labels == label].tolist() == order[:2]
 
 
-def test_averaging_runs_changes_the_scores():
-    one, two = (make(el2n, Budget(fraction=1.0), runs=runs) for runs in (1, 2))
-    assert one.scores[one.index.argsort()].tolist() != two.scores[two.index.argsort()].tolist()
+DRAWN = [(dual, dual_scores, "label_probability", False), (ccs, aum_difficulty, "margin", True)]
+
+
+@pytest.mark.parametrize(("method", "formula", "field", "easy"), [*SCORES, *DRAWN])
+def test_every_score_is_the_mean_over_independent_runs(method, formula, field, easy, monkeypatch):
+    generator = np.random.default_rng(0)
+    card = record(SOURCE, epochs=EPOCHS).traces[0].card
+    runs = [
+        {name: generator.random((EPOCHS, 30)).astype(kind) for name, kind in FIELDS.items()}
+        | {"correct": generator.random((EPOCHS, 30)) < 0.5}
+        for _ in range(3)
+    ]
+    made_up = Recording(tuple(Trace(card, arrays) for arrays in runs))
+    for module in (dynamics, sys.modules[ccs.__module__], sys.modules[dual.__module__]):
+        monkeypatch.setattr(module, "record", lambda source, **how: made_up)
+    found = make(method, Budget(fraction=1.0), runs=3, **({"cutoff": 0.0} if method is ccs else {}))
+    alone = [formula(Trace(card, arrays).read(field, slice(None))) for arrays in runs]
+    assert sorted(found.index.tolist()) == SOURCE.train.index.tolist()
+    order = np.argsort(found.index.numpy())
+    assert found.scores.numpy()[order] == pytest.approx(sum(alone) / 3)
+    assert not np.allclose(alone[0], alone[1])
+    assert "runs=3" in found.card.method
 
 
 def test_only_a_draw_depends_on_the_generator():

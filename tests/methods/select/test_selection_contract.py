@@ -144,8 +144,22 @@ def test_craig_speaks_for_every_image():
 
 
 @pytest.mark.parametrize("name", SCORED)
-def test_scores_are_averaged_over_networks(name):
-    assert made(name, Budget(per_class=2), runs=2).card.seconds > 0
+def test_scores_are_averaged_over_networks(name, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    looks = [
+        Observed(*(torch.randn(24, width, generator=generator) for width in (3, 2)), 1.0)
+        for _ in range(2)
+    ]
+    observing(monkeypatch, looks[0].features, looks[0].logits)
+
+    def scores(*seen, runs):
+        monkeypatch.setattr(observer, "observe", lambda _, seed, epochs: seen[seed])
+        found = made(name, Budget(fraction=1.0), runs=runs)
+        return found.scores[found.index.argsort()]
+
+    alone = [scores(look, runs=1) for look in looks]
+    torch.testing.assert_close(scores(*looks, runs=2), sum(alone) / 2)
+    assert not torch.equal(*alone)
     with pytest.raises(HydrometerError, match="runs=0"):
         made(name, Budget(per_class=2), runs=0)
 
