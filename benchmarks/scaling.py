@@ -29,6 +29,7 @@ from hydrometer.execute.ray import QUEUED
 from hydrometer.execute.serial import steps_of
 from hydrometer.types import Budget
 from ray_overhead import Overhead, measure
+from tabulate_results import publish
 
 WORKERS = (1, 10, 100, 1000)
 TEXT = """# Scaling to many workers, simulated
@@ -175,8 +176,7 @@ def main() -> None:
     asked = parser.parse_args()
     found = measure(asked.rounds, 50)
     text = report(asked, Lab(sources.load(asked.source), torch.device("cpu")), found)
-    asked.out.write_text(text)
-    print(text)
+    publish(asked.out, text)
 
 
 if __name__ == "__main__":
