@@ -179,6 +179,14 @@ def test_rows_of_a_group_are_resampled_together():
     assert together.high - together.low < 1e-9 < apart.high - apart.low
 
 
+def test_a_mean_gain_is_over_rows_and_pairs_within_a_group():
+    none = np.array([0.5, 0.6, 0.7])
+    rows = [(none, none + 0.2), (none, none * 0 + 0.6)]
+    found = noisy.mean_gain(rows, ["a", "a"])
+    assert found.value == pytest.approx(0.1) and found.low < 0.1 < found.high
+    assert noisy.mean_gain([], []) is None
+
+
 def test_where_there_is_no_gap_nothing_is_divided():
     flat = np.full(3, 0.5)
     found = noisy.recovered([(flat, flat, flat)])

@@ -252,6 +252,16 @@ def gain(arm: Array, other: Array) -> Estimate:
     return _interval(_mean, [arm - other], (-1.0, 1.0))
 
 
+def mean_gain(rows: Sequence[tuple[Array, Array]], groups: Sequence[str]) -> Estimate | None:
+    """Mean over rows of the second arm's accuracies (n,) less the first's; nothing of no rows."""
+
+    def mean(*tables: Array) -> Array:
+        return np.asarray(sum(t.mean(-1) for t in tables) / len(tables))
+
+    gains = [second - first for first, second in rows]
+    return _interval(mean, gains, (-1.0, 1.0), groups) if gains else None
+
+
 def recovered(
     rows: Sequence[tuple[Array, Array, Array]], groups: Sequence[str] | None = None
 ) -> Estimate:
