@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from hydrometer.artifact import checks
 from hydrometer.artifact.checks import check, consistent
 from hydrometer.types import HydrometerError
 
@@ -51,3 +52,13 @@ def test_the_source_must_agree(compressed, make_source):
         check(compressed, make_source(classes=("plane", "automobile", "bird")))
     with pytest.raises(HydrometerError, match=r"orders its classes .* use align"):
         check(compressed, make_source(classes=("car", "plane", "bird")))
+
+
+def test_a_value_that_is_not_finite_is_found_in_any_piece(monkeypatch):
+    monkeypatch.setattr(checks, "_PIECE", 4)
+    for place in range(10):
+        tensor = torch.zeros(5, 2)
+        checks.finite("numbers", tensor)
+        tensor.view(-1)[place] = torch.inf
+        with pytest.raises(HydrometerError, match="numbers hold 1 values"):
+            checks.finite("numbers", tensor)

@@ -11,11 +11,12 @@ import torch
 from quick import PROTOCOL, STUDENTS, evaluate, pair
 from typer.main import get_command
 
-from hydrometer import cli, registry
+from hydrometer import cli, registry, sources
 from hydrometer.artifact import container
 from hydrometer.cli import doctor
 from hydrometer.engine import calibration, load
-from hydrometer.methods.select import manifest
+from hydrometer.methods.select import manifest, observer
+from hydrometer.report import text
 from hydrometer.store import Store
 
 
@@ -125,6 +126,15 @@ def test_plug_ins_come_from_a_file(succeed, tmp_path):
         '@register("loss")\ndef of_mine():\n    """No loss at all."""\n'
     )
     assert json.loads(succeed("--use", plugin, "list", "losses", "--json")[0])["of-mine"]
+
+
+def test_a_set_shows_what_is_stored_piece_by_piece_and_what_scoring_cost(succeed):
+    succeed("compress", "-s", "digits", "-m", "craig", "--ipc", "2")
+    shown = succeed("show", "set.safetensors")[0]
+    assert "1.4 kB = images 1.3 kB (raw) + labels 20 B + weights 80 B + teacher 0 B" in shown
+    seconds = container.load(Path("set.safetensors")).card.seconds
+    assert f"time     {text.duration(seconds)}, scoring and its networks included" in shown
+    assert seconds > observer.network(sources.load("digits")).card.seconds > 0
 
 
 def test_a_budget_that_fits_no_image_is_told(succeed):

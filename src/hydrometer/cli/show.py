@@ -104,14 +104,9 @@ def show_set(path: Path, json: bool) -> None:
         ("method", card.method),
         ("budget", card.budget),
         ("seed", card.seed),
-        ("time", text.duration(card.seconds)),
+        ("time", f"{text.duration(card.seconds)}, scoring and its networks included"),
         ("labels", "soft" if loaded.soft is not None else "hard"),
-        (
-            "bytes",
-            f"{text.bytes(card.bytes.total)} = images {text.bytes(card.bytes.images)} "
-            f"({card.codec}) + "
-            f"labels {text.bytes(card.bytes.labels)} + teacher {text.bytes(card.bytes.teacher)}",
-        ),
+        ("bytes", pieces(loaded)),
         ("as files", as_files(loaded)),
         ("rate", card.student_lr),
         ("trust", card.trust and text.trust(card.trust)),
@@ -120,6 +115,22 @@ def show_set(path: Path, json: bool) -> None:
             write(f"  {label:8} {value}")
     for note in card.notes:
         write(f"  note     {note}")
+
+
+def pieces(compressed: CompressedSet) -> str:
+    """What must be stored, piece by piece; the card counts weights among the labels."""
+    from hydrometer.report import text
+
+    card, weights = compressed.card, compressed.weights
+    weighing = 0 if weights is None else weights.numel() * weights.element_size()
+    parts = [
+        ("images", card.bytes.images, f" ({card.codec})"),
+        ("labels", card.bytes.labels - weighing, ""),
+        *([("weights", weighing, "")] if weighing else []),
+        ("teacher", card.bytes.teacher, ""),
+    ]
+    listed = " + ".join(f"{name} {text.bytes(size)}{how}" for name, size, how in parts)
+    return f"{text.bytes(card.bytes.total)} = {listed}"
 
 
 def as_files(compressed: CompressedSet) -> str | None:

@@ -92,6 +92,8 @@ def embed(source: Source, features: str) -> tuple[Tensor, float]:
         return seen.features, seen.seconds
     if features != "pixels":
         raise HydrometerError(f"features {features!r} are unknown; known: network, pixels")
-    lens = Lab(source, default_device()).lens(None)
-    parts = torch.split(source.train.images, 1024)
-    return torch.cat([lens(part).flatten(1) for part in parts]).cpu(), 0.0
+    lens, images = Lab(source, default_device()).lens(None), source.train.images
+    found = torch.empty(len(images), images.shape[1:].numel())
+    for part, stored in zip(torch.split(found, 1024), torch.split(images, 1024), strict=True):
+        part.copy_(lens(stored).flatten(1))
+    return found, 0.0

@@ -98,7 +98,8 @@ class Recording:
         """Where scores come from, for the card of a set."""
         card = self.traces[0].card
         student = digest.recipe_from(card.recipe).student
-        return f"{len(self.traces)} runs of {student}, {card.epochs} epochs, {card.passes}"
+        runs = "1 run" if len(self.traces) == 1 else f"{len(self.traces)} runs"
+        return f"{runs} of {student}, {card.epochs} epochs, {card.passes}"
 
     def score(self, formula: Callable[..., Floats], *fields: str) -> Floats:
         """Mean over the runs of a formula that maps fields (epochs, b) to scores (b,); (n,) float64."""

@@ -29,5 +29,8 @@ def tabled(rows: Rows, size: int) -> Rows:
     """The same similarities of `size` images, computed once and looked up where the table fits."""
     if size * size > TABLE:
         return rows
-    table = torch.cat([rows(batch) for batch in torch.split(torch.arange(size), 1024)])
+    table = torch.empty(size, size, dtype=rows(torch.arange(1)).dtype)
+    # Filled in place: pieces put together at the end would take twice the memory.
+    for batch in torch.split(torch.arange(size), 1024):
+        table[batch[0] : batch[-1] + 1] = rows(batch)
     return lambda batch: table[batch]
