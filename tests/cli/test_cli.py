@@ -168,6 +168,13 @@ def test_mistakes_of_the_codec_are_named(refused):
     assert "teacher alone takes" in refused(*words, "--for", "rethink-soft-quick@1")
 
 
+def test_a_set_comes_back_from_its_manifest(succeed):
+    words = ("compress", "-s", "digits", "-m", "pca(prune=random,factor=2)", "--ipc", 2)
+    succeed(*words, "-o", "a.safetensors", "--manifest", "a.json")
+    succeed("import", "a.json", "-s", "digits", "--space", "pixel", "-o", "b.safetensors")
+    assert Path("a.safetensors").read_bytes() == Path("b.safetensors").read_bytes()
+
+
 def test_compress_tells_of_the_set_and_its_rows(succeed):
     words = ("compress", "-s", "digits", "-m", "random", "--ipc", 2, "--seed", 3)
     out, err = succeed(*words, "-o", "a.safetensors", "--manifest", "a.json", "--json")

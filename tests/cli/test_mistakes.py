@@ -224,7 +224,7 @@ def test_an_empty_set_can_be_made_but_not_measured(succeed, refused):
 
 
 def test_methods_without_rows_have_no_manifest(refused):
-    words = ("compress", "-s", "digits", "-m", "pca(prune=random,factor=2)", "--ipc", 1)
+    words = ("compress", "-s", "digits", "-m", "dm(checks=0,iterations=1)", "--ipc", 1)
     assert "no manifest" in refused(*words, "--manifest", "a.json")
 
 

@@ -14,7 +14,8 @@ def command(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Folder with images.pt and labels.pt, a .pt file, an ImageFolder, or indices.npy.",
+            help="Folder with images.pt and labels.pt, a .pt file, an ImageFolder, indices.npy, or "
+            "the manifest that compress wrote.",
             metavar="PATH",
         ),
     ],
@@ -50,6 +51,7 @@ def command(
     from hydrometer.cli.console import talk, write
     from hydrometer.cli.describe import set_json
     from hydrometer.engine.data import fit
+    from hydrometer.methods.select import manifest
     from hydrometer.types import HydrometerError, Spec
 
     sheet = preview or out.with_suffix(".png")
@@ -60,15 +62,18 @@ def command(
     real = sources.load(source)
     spaces = {"normalised": Spec("normalise"), "zca": Spec("zca", (("eps", 0.1),))}
     whitening = fit(real, spaces[space]) if space in spaces else None
-    made = foreign.import_set(
-        path,
-        source=real,
-        space=space,
-        whitening=whitening,
-        format=format,
-        labels_path=labels,
-        student_lr=student_lr,
-    )
+    if format is None and manifest.is_manifest(path):
+        made = manifest.rebuild(manifest.read(path), real)
+    else:
+        made = foreign.import_set(
+            path,
+            source=real,
+            space=space,
+            whitening=whitening,
+            format=format,
+            labels_path=labels,
+            student_lr=student_lr,
+        )
     container.save(made, out)
     sheets.sheet(made, sheet)
     for note in made.card.notes:

@@ -6,7 +6,9 @@ import torch
 
 import tiny
 from hydrometer import methods
+from hydrometer.artifact.composites import combined
 from hydrometer.artifact.rows import from_rows
+from hydrometer.methods import codec
 from hydrometer.methods.select import manifest
 from hydrometer.methods.select.random import random
 from hydrometer.registry import parse
@@ -61,6 +63,56 @@ def test_a_method_without_scores_has_a_manifest_without_them():
     found = manifest.describe(subject)
     assert found.score is None
     assert manifest.rebuild(found, SOURCE).digest == subject.digest
+
+
+@pytest.mark.parametrize("text", ["raw", "png", "jpeg(quality=50)"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "random",
+        "pca(prune=random,factor=2)",
+        "pca(prune=random,factor=3,filter=area,grouping=strided)",
+        "pca(prune=random,factor=2,filter=bicubic)",
+    ],
+)
+def test_composites_and_files_are_rebuilt_too(tmp_path, spec, text):
+    how = {"stored_as": codec.read(text), "rng": np.random.default_rng(0), "seed": 3}
+    subject = methods.compress(SOURCE, parse(spec), Budget(per_class=1), **how)
+    manifest.write(manifest.describe(subject), tmp_path / "kept.json")
+    found = manifest.read(tmp_path / "kept.json")
+    again = manifest.rebuild(found, SOURCE)
+    assert again.digest == subject.digest
+    assert again.card == subject.card
+    assert torch.equal(again.images, subject.images)
+    assert (again.index is None) == (subject.index is None)
+    factor = parse(spec).kwargs.get("factor", 1)
+    assert found.tiles == factor**2
+    assert found.rank == tuple(range(factor**2)) * 3
+
+
+def test_weighted_composites_are_rebuilt_too():
+    chosen = from_rows(
+        SOURCE, torch.arange(8), method="m", budget="b", weights=torch.arange(8.0) + 1
+    )
+    groups, name = torch.arange(8).view(2, 4), "pca(factor=2,filter=area)"
+    subject = combined(SOURCE, chosen, groups, filter="area", method=name, budget="b")
+    again = manifest.rebuild(manifest.describe(subject), SOURCE)
+    assert again.digest == subject.digest
+    assert torch.equal(again.weights, subject.weights)
+
+
+def test_no_composites_are_rebuilt_too():
+    subject = made(budget=Budget(per_class=0), spec="pca(prune=random,factor=2)")
+    assert manifest.rebuild(manifest.describe(subject), SOURCE).digest == subject.digest
+
+
+@pytest.mark.parametrize("text", ['{"indices": [1]}', "[1, 2]", "no json", "1"])
+def test_other_lists_are_no_manifests(tmp_path, text):
+    (tmp_path / "list.json").write_text(text)
+    assert not manifest.is_manifest(tmp_path / "list.json")
+    assert not manifest.is_manifest(tmp_path / "none.json")
+    manifest.write(manifest.describe(made()), tmp_path / "kept.json")
+    assert manifest.is_manifest(tmp_path / "kept.json")
 
 
 def test_what_cannot_be_rebuilt_is_refused(tmp_path):
