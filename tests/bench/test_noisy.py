@@ -161,6 +161,15 @@ def test_noise_that_is_not_drawn_is_said(tmp_path):
     assert found.noisy[2].gain.value == 0 and found.noisy[1].recovered is None
 
 
+def test_sets_that_do_not_vary_are_said(tmp_path):
+    asked = question(method="herding(features=pixels)", trusts=())
+    plan = noisy.plan("noisy", tmp_path / "noisy", [asked])
+    go(plan)
+    found = noisy.answer(asked, noisy.known(plan))
+    (said,) = [n for n in found.notices if "made the same set" in n]
+    assert said.startswith("none on clean labels")
+
+
 def test_the_share_recovered_is_that_of_the_sums():
     none, arm, oracle = np.array([0.5, 0.5]), np.array([0.6, 0.6]), np.array([0.7, 0.7])
     found = noisy.recovered([(none, arm, oracle)])

@@ -220,7 +220,14 @@ def _scores(
     shared = [r for r in range(question.replicates) if all(r in each for each in done.values())]
     if not shared or NO_TRUST not in done:
         return (), said
-    return _compared({arm: [each[r] for r in shared] for arm, each in done.items()}), said
+    kept = {arm: [each[r] for r in shared] for arm, each in done.items()}
+    same = [arm for arm, each in kept.items() if len({v.set_digest for v in each}) == 1]
+    if len(shared) > 1 and same:
+        said.append(
+            f"{', '.join(same)} on {where}: all replicates made the same set, so that the intervals "
+            "show nothing of how students vary"
+        )
+    return _compared(kept), said
 
 
 def _compared(done: Mapping[str, Sequence[Verdict]]) -> tuple[ArmScore, ...]:
