@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hydrometer import sources
+from hydrometer.bench import plan as plans
 from hydrometer.board import entry as entries
 from hydrometer.board import ranking, sheets, verify
 from hydrometer.cli.report import read_attributions
@@ -24,6 +25,12 @@ def test_entries_carry_all_that_the_report_shows():
             assert kept and all(run.seconds > 0 and run.steps > 0 for run in kept)
         assert (BOARD / entry.file_name).is_file()
     assert {e.set.digest for e in ENTRIES} == set(sheets.read_all(BOARD))
+
+
+def test_entries_are_the_cells_of_the_plan():
+    plan = plans.read(BOARD / "plan.toml")
+    cells = {(str(cell.source), str(cell.method), str(cell.budget)) for cell in plan.cells}
+    assert cells == {(e.source, e.card.method, e.card.budget) for e in ENTRIES}
 
 
 def test_entries_can_be_ranked_and_hold_their_own_numbers():
