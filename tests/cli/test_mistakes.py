@@ -12,6 +12,7 @@ from quick import bomb, evaluate, pair, pictures
 
 from hydrometer.artifact import container
 from hydrometer.engine import teachers
+from hydrometer.methods import features
 from hydrometer.store import Store
 
 COMPRESS = ("compress", "-s", "digits", "-m", "random")
@@ -256,6 +257,7 @@ def test_a_full_disk_during_an_evaluation_loses_nothing(
 
 def test_a_cache_that_cannot_be_written_is_refused_before_any_training(refused, monkeypatch):
     monkeypatch.setenv("HYDROMETER_CACHE", os.devnull + "/cache")
+    monkeypatch.setattr(features, "_last", {})  # other tests of this process may have looked
     monkeypatch.setattr(teachers, "train", None)
     assert os.devnull in refused(*COMPRESS[:4], "herding", "--ipc", 1)
 
