@@ -137,6 +137,8 @@ def test_weights_are_kept_and_paid_for(name):
         bought = made(name, Budget(bytes=size))
         assert len(bought) == size // each
         assert bought.card.bytes.total <= size
+    with pytest.raises(HydrometerError, match="budget bytes=100000 asks for"):
+        made(name, Budget(bytes=100_000))
 
 
 def test_craig_speaks_for_every_image():
