@@ -16,7 +16,7 @@ from hydrometer.types import Budget, HydrometerError, Spec, Split
 
 WEIGHTED = ["craig", "gradmatch"]
 GREEDY = [
-    *("k-center", "contextual-diversity", "d2", "glister"),
+    *("herding", "k-center", "contextual-diversity", "d2", "glister"),
     *("facility-location", "graph-cut", "log-det", *WEIGHTED),
 ]
 SCORED = ["grand", "least-confidence", "entropy", "margin", "cal", "deepfool", "moderate"]
@@ -185,7 +185,9 @@ def test_arguments_out_of_range_are_refused(name, argument):
         made(name, Budget(per_class=1), **argument)
 
 
-@pytest.mark.parametrize("name", ["k-center", "facility-location", "graph-cut", "log-det"])
+@pytest.mark.parametrize(
+    "name", ["herding", "k-center", "facility-location", "graph-cut", "log-det"]
+)
 def test_pixels_will_do_as_features(name):
     assert len(made(name, Budget(per_class=2), features="pixels")) == 4
 
