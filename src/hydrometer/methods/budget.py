@@ -7,8 +7,8 @@ import numpy as np
 from hydrometer.types import Budget, HydrometerError, Source
 
 
-def per_class(source: Source, budget: Budget) -> list[int]:
-    """Images of each class for uint8 images with hard labels.
+def per_class(source: Source, budget: Budget, extra: int = 0) -> list[int]:
+    """Images of each class for uint8 images with hard labels, and `extra` bytes beside each.
 
     Images per class are taken as given; a fraction is of each class's size, rounded so that the total
     is exact (largest remainders first); bytes buy whole images, spread evenly, first classes first.
@@ -19,7 +19,7 @@ def per_class(source: Source, budget: Budget) -> list[int]:
     elif budget.fraction is not None:
         wanted = _shares(sizes * budget.fraction, round(int(sizes.sum()) * budget.fraction))
     else:
-        wanted = _even(len(sizes), (budget.bytes or 0) // bytes_per_image(source))
+        wanted = _even(len(sizes), (budget.bytes or 0) // (bytes_per_image(source) + extra))
     for label, (want, size) in enumerate(zip(wanted, sizes, strict=True)):
         if want > size:
             raise HydrometerError(

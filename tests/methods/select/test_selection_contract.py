@@ -16,7 +16,7 @@ from hydrometer.types import Budget, HydrometerError, Spec, Split
 
 WEIGHTED = ["craig", "gradmatch"]
 GREEDY = [
-    *("k-center", "contextual-diversity", "d2", "glister"),
+    *("herding", "k-center", "contextual-diversity", "d2", "glister"),
     *("facility-location", "graph-cut", "log-det", *WEIGHTED),
 ]
 SCORED = ["grand", "least-confidence", "entropy", "margin", "cal", "deepfool", "moderate"]
@@ -137,6 +137,8 @@ def test_weights_are_kept_and_paid_for(name):
         bought = made(name, Budget(bytes=size))
         assert len(bought) == size // each
         assert bought.card.bytes.total <= size
+    with pytest.raises(HydrometerError, match="budget bytes=100000 asks for"):
+        made(name, Budget(bytes=100_000))
 
 
 def test_craig_speaks_for_every_image():
@@ -183,7 +185,9 @@ def test_arguments_out_of_range_are_refused(name, argument):
         made(name, Budget(per_class=1), **argument)
 
 
-@pytest.mark.parametrize("name", ["k-center", "facility-location", "graph-cut", "log-det"])
+@pytest.mark.parametrize(
+    "name", ["herding", "k-center", "facility-location", "graph-cut", "log-det"]
+)
 def test_pixels_will_do_as_features(name):
     assert len(made(name, Budget(per_class=2), features="pixels")) == 4
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hydrometer.artifact.rows import from_rows
-from hydrometer.methods.budget import bytes_per_image, per_class
+from hydrometer.methods.budget import per_class
 from hydrometer.types import Budget, CompressedSet, Source, Spec
 
 Choose = Callable[[Tensor, int], Tensor]
@@ -35,9 +35,7 @@ def greedy(
     """
     start = time.perf_counter()
     rows, weights = [torch.empty(0, dtype=torch.int64)], [torch.empty(0)]
-    for label, count in enumerate(
-        per_class(source, budget if weigh is None else _left(budget, source))
-    ):
+    for label, count in enumerate(per_class(source, budget, WEIGHT_BYTES if weigh else 0)):
         if not count:
             continue
         members = (source.train.labels == label).nonzero().flatten()
@@ -53,11 +51,3 @@ def greedy(
         seconds=seconds + time.perf_counter() - start,
         weights=torch.cat(weights) if weigh else None,
     )
-
-
-def _left(budget: Budget, source: Source) -> Budget:
-    """What a budget in bytes leaves for images and labels once each image also carries a weight."""
-    if budget.bytes is None:
-        return budget
-    each = bytes_per_image(source)
-    return Budget(bytes=budget.bytes // (each + WEIGHT_BYTES) * each)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from hydrometer.artifact.rows import from_rows
-from hydrometer.methods.budget import per_class
-from hydrometer.methods.features import embed
+from hydrometer.methods.select.greedy import greedy
+from hydrometer.methods.select.observer import points
 from hydrometer.registry import register
-from hydrometer.types import Budget, CompressedSet, Source
+from hydrometer.types import Budget, CompressedSet, Source, Spec
 
 
 @register("method")
@@ -21,23 +18,20 @@ def herding(
 ) -> CompressedSet:
     """Keep, class by class, the images that bring the running mean closest to the class mean.
 
+    Direction: an order, and the only one: least distance first; public code takes the largest.
     `features` is `network` (penultimate layer of a briefly trained ConvNet) or `pixels`. Selections
-    are nested: a smaller budget is a prefix of a larger one. Welling, "Herding Dynamical Weights to
-    Learn" (ICML 2009); Rebuffi et al., "iCaRL" (CVPR 2017), algorithm 4.
+    are nested: a smaller budget is a prefix of a larger one.
+
+    Welling, "Herding Dynamical Weights to Learn" (ICML 2009); Rebuffi et al., "iCaRL" (CVPR 2017),
+    algorithm 4. Deviation: features are not scaled to length one, as iCaRL's are.
     """
-    points, seconds = embed(source, features)
-    start = time.perf_counter()
-    rows = []
-    for label, count in enumerate(per_class(source, budget)):
-        members = (source.train.labels == label).nonzero().flatten()
-        rows.append(members[follow_mean(points[members], count)])
-    return from_rows(
-        source,
-        torch.cat(rows),
-        method=f"herding(features={features})",
-        budget=str(budget),
-        seconds=time.perf_counter() - start + seconds,
-    )
+    found, seconds = points(source, features)
+
+    def choose(members: Tensor, count: int) -> Tensor:
+        return follow_mean(found[members], count)
+
+    method = Spec("herding", (("features", features),))
+    return greedy(source, budget, choose, method=method, seconds=seconds)
 
 
 def follow_mean(points: Tensor, count: int) -> Tensor:
