@@ -53,7 +53,7 @@ class Contender:
     """One row: a method at a budget, under the protocol or under one with crops across tiles.
 
     `family` is what `--methods` knows it by. `shares` is what its scores are read from, which one
-    process makes for all: `recorded` or `observed`.
+    process makes for all: `recorded` or `observed`; or `alone`, from a network of its own.
     """
 
     name: str
@@ -104,7 +104,7 @@ def _rows(name: str, ipc: int, recorder_epochs: int) -> Iterator[Contender]:
     takes = inspect.signature(registry.get("method", name)).parameters
     recorded = {"epochs", "runs"} <= set(takes)
     args: dict[str, Scalar] = {"epochs": recorder_epochs} if recorded else {}
-    shares = "recorded" if recorded else "observed"
+    shares = "recorded" if recorded else "alone" if "epochs" in takes else "observed"
     policies = ["easy", "hard"] if "policy" in takes else []
     own = takes["policy"].default if policies else None
     for policy in dict.fromkeys((own, *policies)):
@@ -254,6 +254,8 @@ def judged(contender: Contender, made: CompressedSet, bench: Bench) -> dict[str,
 
 def shared_seconds(contender: Contender, bench: Bench) -> float:
     """What training the recorded or the observing network took, whenever that was."""
+    if contender.shares == "alone":
+        return 0.0
     source = sealed(bench.lab.source)
     if contender.shares == "recorded":
         return record(source, epochs=bench.recorder_epochs).seconds
