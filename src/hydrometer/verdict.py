@@ -14,7 +14,7 @@ from hydrometer.artifact.overlap import same_images
 from hydrometer.artifact.rows import whole
 from hydrometer.engine.loop import Job
 from hydrometer.engine.teachers import TeacherCard, known
-from hydrometer.execute import Executor, Observer, Silent, pace
+from hydrometer.execute import Executor, Manner, Observer, Silent, manner, pace
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
 from hydrometer.labels.shards import BankCard, LabelBank
@@ -142,9 +142,11 @@ def teach(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
         _teach(planned.teacher, lab, observer)
 
 
-def tune(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
+def tune(
+    planned: Plan, lab: Lab, store: Store, observer: Observer, execute: Executor = execute
+) -> None:
     """Have what is left of a plan trained as measures fastest here, if there is much of it."""
-    pace.tune(_left(planned, store), lab, observer)
+    pace.tune(_left(planned, store), lab, observer, manner(execute))
 
 
 def _left(planned: Plan, store: Store) -> list[Job]:
@@ -174,15 +176,17 @@ def jobs_of(arm: Arm, source: Source) -> list[Job]:
     ]
 
 
-def cost(planned: Plan, lab: Lab, store: Store) -> Cost:
-    """What remains to be trained, with time from a few measured steps of each kind of student.
+def cost(planned: Plan, lab: Lab, store: Store, execute: Executor = execute) -> Cost:
+    """What remains to be trained, and how long an executor will take by a few measured steps.
 
     A student whose labels a teacher gives is timed with it, trained or not.
     """
     keys = {digest.of_trial(job.trial) for job in planned.jobs}
     done, left = len(store.get_many(keys)), _left(planned, store)
     lab.recall_choices()
-    seconds = sum(seconds for _, seconds in pace.forecast(left, lab))
+    teachers = [job for job in left if job is planned.teacher]
+    students = [job for job in left if job is not planned.teacher]
+    seconds = pace.wall(students, lab, manner(execute)) + pace.wall(teachers, lab, Manner())
     return Cost(done + len(left), done, sum(map(steps_of, left)), seconds)
 
 
@@ -195,7 +199,7 @@ def evaluate(
 ) -> Verdict:
     """Train what the store does not hold yet, choose rates on `val`, and estimate every metric."""
     watcher = observer or Silent()
-    tune(planned, lab, store, watcher)
+    tune(planned, lab, store, watcher, execute)
     teach(planned, lab, store, watcher)
     runs = execute(planned.jobs, lab, store, watcher)
     results = {arm.name: result(arm, lab.source, runs) for arm in planned.arms}

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from hydrometer import metrics, seeds, verdict
-from hydrometer.execute import Observer, Silent
+from hydrometer.execute import Executor, Observer, Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute
 from hydrometer.protocols import Protocol
@@ -51,6 +51,7 @@ def across(
     lab: Lab,
     store: Store,
     observer: Observer | None = None,
+    execute: Executor = execute,
 ) -> Across:
     """Train each set under each protocol and compare the rankings, by sets' mean test accuracies.
 
@@ -62,7 +63,7 @@ def across(
     if len(chosen) < 2:
         raise HydrometerError("a ranking across protocols needs at least two of them")
     watcher = observer or Silent()
-    scores = [_scored(s, p, lab, store, watcher) for p in chosen for s in subjects]
+    scores = [_scored(s, p, lab, store, watcher, execute) for p in chosen for s in subjects]
     by_protocol = [scores[i : i + len(subjects)] for i in range(0, len(scores), len(subjects))]
     pairs = combinations(by_protocol, 2) if len(subjects) > 1 else ()
     return Across(
@@ -78,9 +79,15 @@ def own_arm(arms: Sequence[Arm]) -> Arm:
 
 
 def _scored(
-    subject: CompressedSet, protocol: Protocol, lab: Lab, store: Store, observer: Observer
+    subject: CompressedSet,
+    protocol: Protocol,
+    lab: Lab,
+    store: Store,
+    observer: Observer,
+    execute: Executor,
 ) -> Scored:
     planned = _own(verdict.plan(subject, protocol, lab))
+    verdict.tune(planned, lab, store, observer, execute)
     verdict.teach(planned, lab, store, observer)
     runs = execute(planned.jobs, lab, store, observer)
     found = verdict.result(planned.arms[0], lab.source, runs)

@@ -14,7 +14,7 @@ from hydrometer.artifact.container import align
 from hydrometer.attribute import factors
 from hydrometer.attribute.design import Design, Fraction, design
 from hydrometer.attribute.factors import Factors
-from hydrometer.execute import Observer, Silent
+from hydrometer.execute import Executor, Observer, Silent
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
 from hydrometer.protocols import Case, Protocol, Settings
@@ -138,13 +138,17 @@ def cost(experiment: Experiment, store: Store) -> Cost:
 
 
 def attribute(
-    experiment: Experiment, lab: Lab, store: Store, observer: Observer | None = None
+    experiment: Experiment,
+    lab: Lab,
+    store: Store,
+    observer: Observer | None = None,
+    execute: Executor = execute,
 ) -> Attribution:
     """Train what the store does not hold yet, choose each cell's rate on `val`, and split the gain."""
     start = time.perf_counter()
     plan, names = experiment.plan, experiment.factors.active
     watcher = observer or Silent()
-    verdict.tune(plan, lab, store, watcher)
+    verdict.tune(plan, lab, store, watcher, execute)
     if plan.teacher is not None:
         verdict.teacher_for(plan.protocol, lab, watcher)
     runs = execute(plan.jobs, lab, store, watcher)

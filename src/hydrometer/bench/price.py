@@ -17,7 +17,9 @@ from hydrometer.bench.plan import Cell, Plan, read_budget
 from hydrometer.bench.run import open_cells
 from hydrometer.engine import teachers
 from hydrometer.engine.loop import Job
+from hydrometer.execute import Executor
 from hydrometer.execute.lab import Lab
+from hydrometer.execute.serial import execute
 from hydrometer.methods.budget import per_class
 from hydrometer.protocols import Case, Protocol
 from hydrometer.sources.draw import draw
@@ -38,7 +40,9 @@ class Price:
     """Cells that cannot be run, each with its reason."""
 
 
-def price(plan: Plan, device: torch.device, *, retry_failed: bool = False) -> Price:
+def price(
+    plan: Plan, device: torch.device, *, retry_failed: bool = False, execute: Executor = execute
+) -> Price:
     """What it takes to finish a plan, with time from a few measured steps of each kind of student.
 
     A set that is not made yet is stood in for by as many random images. Nothing is written.
@@ -56,7 +60,7 @@ def price(plan: Plan, device: torch.device, *, retry_failed: bool = False) -> Pr
             estimator = _Estimator(plan, lab)
             impossible += estimator.collect(members)
             if estimator.jobs:
-                costs.append(verdict.cost(estimator.planned(), lab, store))
+                costs.append(verdict.cost(estimator.planned(), lab, store, execute))
     return Price(len(cells), _sum(costs), tuple(impossible))
 
 

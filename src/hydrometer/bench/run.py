@@ -126,7 +126,7 @@ class _Bench:
             with _leaving_faults():
                 planned = self._planned(cell, lab)
                 if planned is not None and self._wanted(planned) not in self.judged:
-                    verdict.tune(planned, lab, self.store, self.observer)
+                    verdict.tune(planned, lab, self.store, self.observer, self.execute)
                     verdict.teach(planned, lab, self.store, self.observer)
                     jobs += planned.jobs
         with _leaving_faults():

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydrometer.cli.options import (
+    DEFAULT_ON,
     DEFAULT_STORE,
     JsonOption,
+    OnOption,
     QuietOption,
     SourceOption,
     StoreOption,
@@ -56,6 +58,7 @@ def command(
         Path | None,
         typer.Option(help="Also write an HTML file with the waterfall.", callback=new_file),
     ] = None,
+    on: OnOption = DEFAULT_ON,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -72,6 +75,7 @@ def command(
     from hydrometer.attribute.design import cheaper
     from hydrometer.cli.console import talk, watching, write
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
     from hydrometer.execute.lab import Lab
     from hydrometer.report import text
     from hydrometer.store import Store
@@ -85,9 +89,13 @@ def command(
         raise HydrometerError("attribute takes one set; give --across to compare several")
     subjects = [container.load(path) for path in paths]
     lab = Lab(sources.load(source), default_device())
-    with Store(store) as runs, watching(quiet, verbose) as observer:
+    with (
+        executor(on) as execute,
+        Store(store) as runs,
+        watching(quiet, verbose) as observer,
+    ):
         if across is not None:
-            compared = compare(subjects, chosen, lab, runs, observer)
+            compared = compare(subjects, chosen, lab, runs, observer, execute)
             write(compared.model_dump_json() if json else across_table(compared))
             return
         planned = attribution.plan(
@@ -98,7 +106,7 @@ def command(
             talk.print(text.cost(left, chosen[0].name, lab.device.type))
             if left.done < left.students and (said := cheaper(planned.design)):
                 talk.print(said)
-        found = attribution.attribute(planned, lab, runs, observer)
+        found = attribution.attribute(planned, lab, runs, observer, execute)
     if out is not None:
         told = f"hydrometer attribute {paths[0]} --source {source} --protocol '{chosen[0].name}'"
         page.write(out, found, command=f"{told} --fraction {fraction}")

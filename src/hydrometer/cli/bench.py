@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, LogOption, OnOption, QuietOption, VerboseOption
+from hydrometer.cli.options import (
+    DEFAULT_ON,
+    JsonOption,
+    LogOption,
+    OnOption,
+    QuietOption,
+    VerboseOption,
+    on_this_machine,
+)
 
 if TYPE_CHECKING:
     from hydrometer.bench.plan import Plan
@@ -36,12 +44,12 @@ def run(
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
     log: LogOption = None,
-    on: OnOption = "serial",
+    on: OnOption = DEFAULT_ON,
     ahead: Annotated[
         int | None,
         typer.Option(
             help="Verdicts whose students are trained together; more keep more machines busy. "
-            "1 for serial, 32 elsewhere.",
+            "1 on this machine, 32 elsewhere.",
             min=1,
         ),
     ] = None,
@@ -62,7 +70,7 @@ def run(
 
     asked = names.read(plan)
     if dry_run:
-        show_price(asked, retry_failed, json)
+        show_price(asked, retry_failed, json, on)
         return
     with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
         ended = runner.run(
@@ -71,7 +79,7 @@ def run(
             observer,
             retry_failed=retry_failed,
             execute=execute,
-            ahead=ahead or (1 if on == "serial" else AHEAD),
+            ahead=ahead or (1 if on_this_machine(on) else AHEAD),
         )
         for result in ended:
             if not quiet:
@@ -96,18 +104,20 @@ def status(plan: PlanArgument, json: JsonOption = False) -> None:
     write(progress_json(found) if json else progress_text(found))
 
 
-def show_price(plan: Plan, retry_failed: bool, json: bool) -> None:
-    """Print what is left to pay, and the cells that cannot be run."""
+def show_price(plan: Plan, retry_failed: bool, json: bool, on: str) -> None:
+    """Print what is left to pay on this machine, and the cells that cannot be run."""
     import dataclasses
     import json as encoder
 
     from hydrometer.bench.price import price
     from hydrometer.cli.console import write
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
     from hydrometer.report import text
 
     device = default_device()
-    found = price(plan, device, retry_failed=retry_failed)
+    with executor(on if on_this_machine(on) else DEFAULT_ON) as execute:
+        found = price(plan, device, retry_failed=retry_failed, execute=execute)
     if json:
         write(encoder.dumps({"plan": plan.name} | dataclasses.asdict(found)))
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, QuietOption, VerboseOption, new_file
+from hydrometer.cli.options import DEFAULT_ON, JsonOption, QuietOption, VerboseOption, new_file
 
 METHODS = ("random", "herding", "el2n")
 IPC = 1
@@ -31,6 +31,7 @@ def command(
     from hydrometer.cli.console import talk, watching, write
     from hydrometer.cli.tables import verdict_table
     from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
     from hydrometer.execute.lab import Lab
     from hydrometer.report import page, text
     from hydrometer.store import Store
@@ -50,6 +51,7 @@ def command(
         for name in METHODS
     ]
     with (
+        executor(DEFAULT_ON) as execute,
         tempfile.TemporaryDirectory() as scratch,
         Store(store or Path(scratch) / "runs.sqlite") as runs,
     ):
@@ -59,13 +61,13 @@ def command(
             if not quiet:
                 talk.print(
                     text.cost(
-                        verdict.cost(plan, lab, runs),
+                        verdict.cost(plan, lab, runs, execute),
                         f"{protocol.name} of {subject.card.method}",
                         lab.device.type,
                     )
                 )
             with watching(quiet, verbose) as observer:
-                judged.append(verdict.evaluate(plan, lab, runs, observer))
+                judged.append(verdict.evaluate(plan, lab, runs, observer, execute))
         page.write(
             out,
             judged,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydrometer.cli.options import (
+    DEFAULT_ON,
     DEFAULT_STORE,
     JsonOption,
     LogOption,
@@ -18,6 +19,7 @@ from hydrometer.cli.options import (
     StoreOption,
     VerboseOption,
     new_file,
+    on_this_machine,
 )
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def command(
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
     log: LogOption = None,
-    on: OnOption = "serial",
+    on: OnOption = DEFAULT_ON,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -96,12 +98,13 @@ def command(
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
     if bank is not None:
-        if on != "serial":
+        if not on_this_machine(on):
             raise HydrometerError(f"--bank is read by this process alone; leave out --on {on}")
         chosen = chosen.changed({"bank": lab.add_bank(open_bank(bank))})
-    with executor("serial" if dry_run else on) as execute, Store(store) as runs:
+    place = DEFAULT_ON if dry_run and not on_this_machine(on) else on
+    with executor(place) as execute, Store(store) as runs:
         plan = verdict.plan(subject, chosen, lab)
-        cost = verdict.cost(plan, lab, runs)
+        cost = verdict.cost(plan, lab, runs, execute)
         if not (quiet or dry_run):
             talk.print(text.cost(cost, chosen.name, lab.device.type))
         if profile is not None:

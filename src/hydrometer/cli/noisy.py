@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydrometer.cli.options import (
+    DEFAULT_ON,
     JsonOption,
     LogOption,
     OnOption,
@@ -15,6 +16,7 @@ from hydrometer.cli.options import (
     SourceOption,
     VerboseOption,
     new_place,
+    on_this_machine,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def command(
         bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
     ] = False,
     log: LogOption = None,
-    on: OnOption = "serial",
+    on: OnOption = DEFAULT_ON,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -101,9 +103,9 @@ def command(
     notes = loaded.notes if isinstance(loaded, NoisySource) else ()
     plan = noisy.plan(out.name, out, [asked])
     if dry_run:
-        show_price(plan, retry_failed, json)
+        show_price(plan, retry_failed, json, on)
         return
-    ahead = 1 if on == "serial" else AHEAD
+    ahead = 1 if on_this_machine(on) else AHEAD
     with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
         for ended in runner.run(
             plan,

@@ -11,6 +11,11 @@ import typer
 from hydrometer.types import HydrometerError
 
 
+def on_this_machine(on: str) -> bool:
+    """Whether an executor is this machine, where one verdict after the other keeps it busy."""
+    return on.partition(":")[0] in ("local", "serial")
+
+
 def new_file(path: Path | None) -> Path | None:
     """The path of a file to write, refused before any work is done if it cannot be one."""
     if path is not None and path.is_dir():
@@ -65,9 +70,10 @@ SetArgument = Annotated[
 OnOption = Annotated[
     str,
     typer.Option(
-        help="Where students are trained: serial, ray, ray:auto, ray://HOST:PORT, torchrun "
-        "(hydrometer list executors; docs/clusters.md).",
+        help="Where students are trained: local, local:N, serial, ray, ray:auto, ray://HOST:PORT, "
+        "torchrun (hydrometer list executors; docs/clusters.md).",
         metavar="EXECUTOR",
     ),
 ]
 DEFAULT_STORE = Path("runs.sqlite")
+DEFAULT_ON = "local"

@@ -49,12 +49,19 @@ class Choice(Stored):
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Use this many threads inside, and as many as before after."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(min(self.threads or before, before))
-        try:
+        with on_threads(self.threads):
             yield
-        finally:
-            torch.set_num_threads(before)
+
+
+@contextmanager
+def on_threads(wanted: int | None) -> Iterator[None]:
+    """Use at most so many threads inside, and as many as before after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(wanted or before, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 DEFAULT = Choice()

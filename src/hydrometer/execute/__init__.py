@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hydrometer import registry
 from hydrometer.types import Run, Verdict
@@ -57,8 +57,20 @@ class Silent:
         """Nothing."""
 
 
+class Manner(NamedTuple):
+    """How an executor uses a processor."""
+
+    threads: int | None = None
+    """Threads of one student, or None for all that the process may use."""
+    abreast: int = 1
+    """Students that train side by side."""
+
+
 class Executor(Protocol):
-    """Brings jobs to their end, whatever machines that takes."""
+    """Brings jobs to their end, whatever machines that takes.
+
+    One that trains several students side by side has an attribute `manner`.
+    """
 
     def __call__(
         self, jobs: Sequence[Job], lab: Lab, store: Store, observer: Observer
@@ -67,6 +79,12 @@ class Executor(Protocol):
 
         Every run is in the store before the call returns, and before it raises for those that failed.
         """
+
+
+def manner(execute: Executor) -> Manner:
+    """How an executor uses a processor; one that does not say so takes students one after the other."""
+    found: Manner = getattr(execute, "manner", Manner())
+    return found
 
 
 def executor(on: str) -> AbstractContextManager[Executor]:

@@ -11,10 +11,11 @@ from torch import Tensor
 from hydrometer import digest, seeds, students
 from hydrometer.engine import calibration, timing
 from hydrometer.engine.calibration import Work
+from hydrometer.engine.choice import on_threads
 from hydrometer.engine.data import Lens
 from hydrometer.engine.loop import Job
 from hydrometer.engine.teachers import known
-from hydrometer.execute import Observer
+from hydrometer.execute import Manner, Observer
 from hydrometer.execute.lab import Lab, Pace
 from hydrometer.execute.serial import cohorts, steps_of
 from hydrometer.types import Recipe, Spec
@@ -23,6 +24,13 @@ WORTH = 300.0
 """Seconds of work of one kind from which ten seconds of calibration are worth it."""
 WORTH_COMPILING = 3600.0
 """Seconds from which compiling candidates, about a minute, is worth it as well."""
+
+
+def wall(students: Sequence[Job], lab: Lab, manner: Manner) -> float:
+    """Seconds until an executor of that manner has brought students on this machine to their end."""
+    with on_threads(manner.threads):
+        each = [seconds for _, seconds in forecast(students, lab)]
+    return max(sum(each) / manner.abreast, max(each, default=0.0))
 
 
 def forecast(jobs: Sequence[Job], lab: Lab) -> list[tuple[Job, float]]:
@@ -42,7 +50,7 @@ def paced(cohort: list[Job], lab: Lab, coming: Mapping[str, Job]) -> Pace:
     """The pace of a cohort, measured once for its kind; halved if memory does not hold it whole."""
     job = cohort[0]
     how = dataclasses.replace(job.trial.recipe, lr=0.0, epochs=1)
-    kind = (how, len(job.data), len(cohort), lab.choice(job))
+    kind = (how, len(job.data), len(cohort), lab.choice(job), torch.get_num_threads())
     if kind not in lab.paces:
         try:
             lab.paces[kind] = _measured(cohort, lab, coming)
@@ -87,11 +95,17 @@ def _changed(job: Job, **changes: object) -> Job:
     return dataclasses.replace(job, trial=dataclasses.replace(job.trial, recipe=recipe))
 
 
-def tune(jobs: Sequence[Job], lab: Lab, observer: Observer) -> None:
+def tune(jobs: Sequence[Job], lab: Lab, observer: Observer, manner: Manner | None = None) -> None:
     """Have students on a processor trained as measures fastest here.
 
-    What is known from earlier is used; where work is long and nothing is known, it is measured now.
+    What is known from earlier is used; where work is long and nothing is known, it is measured now,
+    on the threads that each student will have.
     """
+    with on_threads((manner or Manner()).threads):
+        _tune(jobs, lab, observer)
+
+
+def _tune(jobs: Sequence[Job], lab: Lab, observer: Observer) -> None:
     lab.recall_choices()
     if lab.device.type != "cpu" or not jobs:
         return

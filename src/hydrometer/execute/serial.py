@@ -56,11 +56,18 @@ def in_turn(
             told.extend(singly(list(pending.values()), lab.source, lab.device))
             for text in told:
                 observer.say(text)
-        groups = grouped(pending, lab.source, lab.device)
-        worked = [_claimed(cohort, lab, store, observer, train) for cohort in groups]
-        return any(worked)
+        return attempted(pending, lab, store, observer, train)
 
     return complete(jobs, store, observer, attempt)
+
+
+def attempted(
+    pending: dict[str, Job], lab: Lab, store: Store, observer: Observer, train: Train
+) -> bool:
+    """Train what can be claimed, cohort after cohort; false if all of it is someone else's."""
+    groups = grouped(pending, lab.source, lab.device)
+    worked = [_claimed(cohort, lab, store, observer, train) for cohort in groups]
+    return any(worked)
 
 
 def complete(

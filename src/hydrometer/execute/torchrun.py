@@ -7,9 +7,8 @@ for its orders, train their share of every batch with it, and end when it does.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -24,9 +23,9 @@ from hydrometer.engine.shared import Shared
 from hydrometer.execute import Executor, Observer
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import in_turn
-from hydrometer.execute.worker import Parcels, Setting, Worker, setting, travels, unpacked
+from hydrometer.execute.worker import Order, Parcels, Worker, setting, travels
 from hydrometer.registry import register
-from hydrometer.types import Card, CompressedSet, HydrometerError, Run, Source, Trial
+from hydrometer.types import HydrometerError, Run
 
 T = TypeVar("T")
 Group = Any  # torch's new_group may also return a number, for processes that are not in it
@@ -67,17 +66,6 @@ def _join() -> None:
         dist.init_process_group("nccl")
     else:
         dist.init_process_group("gloo")
-
-
-@dataclass(frozen=True)
-class Order:
-    """One student to train; the source is sent when it is another than last time."""
-
-    setting: Setting
-    source: Source | None
-    teachers: Mapping[str, bytes]
-    trial: Trial
-    data: CompressedSet | Card
 
 
 class _Leader:
@@ -133,19 +121,13 @@ def _follow(orders: Group) -> None:
     """Carry out orders until there are none; what fails here, rank 0 is told and says."""
     worker = Worker()
     while (order := _received(orders)) is not None:
-        _obey(partial(_prepared, order, worker), lambda steps: None, orders)
+        _obey(partial(worker.job, order), lambda steps: None, orders)
 
 
 def _received(orders: Group) -> Order | None:
     box: list[Order | None] = [None]
     dist.broadcast_object_list(box, group=orders)
     return box[0]
-
-
-def _prepared(order: Order, worker: Worker) -> tuple[Job, Lab]:
-    worker.learn({name: partial(bytes, content) for name, content in order.teachers.items()})
-    lab = worker.prepare(order.setting, lambda: order.source)
-    return unpacked(order.trial, order.data, lab), lab
 
 
 def _obey(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -77,6 +78,17 @@ def unpacked(trial: Trial, sent: CompressedSet | Card, lab: Lab) -> Job:
     return Job(trial, data)
 
 
+@dataclass(frozen=True)
+class Order:
+    """One student to train; source and teachers are there when the worker may not have them."""
+
+    setting: Setting
+    source: Source | None
+    teachers: Mapping[str, bytes]
+    trial: Trial
+    data: CompressedSet | Card
+
+
 class Worker:
     """A process that trains what it is told to, and keeps the lab of the last source it saw."""
 
@@ -96,6 +108,12 @@ class Worker:
             lab = self._lab = Lab(sent() or _reopened(wanted), device)
         lab.choices = dict(wanted.choices)
         return lab
+
+    def job(self, order: Order) -> tuple[Job, Lab]:
+        """The job of an order, and the lab to train it in."""
+        self.learn({name: partial(bytes, content) for name, content in order.teachers.items()})
+        lab = self.prepare(order.setting, lambda: order.source)
+        return unpacked(order.trial, order.data, lab), lab
 
     def learn(self, sent: Mapping[str, Callable[[], bytes]]) -> None:
         """Put those teachers into this machine's cache that it does not hold yet."""
