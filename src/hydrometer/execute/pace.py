@@ -48,9 +48,7 @@ def forecast(jobs: Sequence[Job], lab: Lab) -> list[tuple[Job, float]]:
 
 def paced(cohort: list[Job], lab: Lab, coming: Mapping[str, Job]) -> Pace:
     """The pace of a cohort, measured once for its kind; halved if memory does not hold it whole."""
-    job = cohort[0]
-    how = dataclasses.replace(job.trial.recipe, lr=0.0, epochs=1)
-    kind = (how, len(job.data), len(cohort), lab.choice(job), torch.get_num_threads())
+    kind = kind_of(cohort, lab, torch.get_num_threads())
     if kind not in lab.paces:
         try:
             lab.paces[kind] = _measured(cohort, lab, coming)
@@ -61,6 +59,13 @@ def paced(cohort: list[Job], lab: Lab, coming: Mapping[str, Job]) -> Pace:
         half = paced(cohort[: -(-len(cohort) // 2)], lab, coming)
         lab.paces[kind] = Pace(2 * half.step, 2 * half.exam)
     return lab.paces[kind]
+
+
+def kind_of(cohort: Sequence[Job], lab: Lab, threads: int) -> object:
+    """What cohorts have in common whose pace is the same."""
+    job = cohort[0]
+    how = dataclasses.replace(job.trial.recipe, lr=0.0, epochs=1)
+    return how, len(job.data), len(cohort), lab.choice(job), threads
 
 
 def _measured(cohort: list[Job], lab: Lab, coming: Mapping[str, Job]) -> Pace:

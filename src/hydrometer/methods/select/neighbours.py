@@ -15,12 +15,17 @@ def nearest(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Fewer when there are fewer others. Distances come from products of centred float32 points, so
     neighbours that differ by less than their rounding may change places.
     """
-    count = min(count, len(points) - 1)
+    n, count = len(points), min(count, len(points) - 1)
     centred = points - points.mean(0)
     squares = centred.square().sum(1)
-    found = []
-    for rows in torch.split(torch.arange(len(points)), max(1, BLOCK // len(points))):
-        apart = squares[rows, None] + squares - 2 * centred[rows] @ centred.T
-        apart[torch.arange(len(rows)), rows] = torch.inf
-        found.append(apart.clamp_(min=0).topk(count, largest=False))
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+    distances, found = torch.empty(n, count), torch.empty(n, count, dtype=torch.int64)
+    # All memory is taken once: small results between large temporaries would keep these from reuse.
+    height = max(1, BLOCK // n)
+    products, apart = torch.empty(height, n), torch.empty(height, n)
+    for rows in torch.split(torch.arange(n), height):
+        product, block = products[: len(rows)], apart[: len(rows)]
+        torch.mm(centred[rows], centred.T, out=product)
+        torch.add(squares[rows, None], squares, out=block).sub_(product, alpha=2)
+        block[torch.arange(len(rows)), rows] = torch.inf
+        distances[rows], found[rows] = block.clamp_(min=0).topk(count, largest=False)
+    return distances, found
