@@ -110,9 +110,8 @@ def test_the_last_worker_s_death_is_told_and_nothing_stays_claimed(starting, sto
             for hand in alone.hands:
                 os.kill(hand.process.pid, signal.SIGKILL)
 
-    with Local(2).staffed() as alone:
-        with pytest.raises(HydrometerError, match="--on serial"):
-            alone(jobs(2, epochs=40000), Lab(SOURCE, tiny.CPU), store, Killing())
+    with Local(2).staffed() as alone, pytest.raises(HydrometerError, match="--on serial"):
+        alone(jobs(2, epochs=40000), Lab(SOURCE, tiny.CPU), store, Killing())
     key = digest.of_trial(jobs(2, epochs=40000)[0].trial)
     assert store.claim(key, "someone else", 1.0)
 
