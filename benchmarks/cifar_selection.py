@@ -45,6 +45,7 @@ FAMILIES = ("hydrometer.methods.select.", "hydrometer.methods.stitch.")
 FREE = "random-resized-crop"
 LEASE_SECONDS = 12 * 3600.0
 WAIT_SECONDS = 5.0
+ENDS = ("easy", "hard")
 CONTROLS = ("PCA, random sources", "PCA, no combine", "PCA, crops across tiles")
 
 
@@ -88,10 +89,18 @@ class Bench:
     recorder_epochs: int
 
 
-def contenders(ipc: int, factor: int, recorder_epochs: int) -> list[Contender]:
-    """All methods of selection and stitching, scored ones easy and hard first, and PCA's controls."""
+def contenders(
+    ipc: int, factor: int, recorder_epochs: int, both_ends: str = "all"
+) -> list[Contender]:
+    """All methods of selection and stitching, asked scores also at both ends, and PCA's controls."""
     known = [name for name in registry.names("method") if name not in ("random", "pca")]
-    every = [c for name in known if _ours(name) for c in _rows(name, ipc, recorder_epochs)]
+    asked = known if both_ends == "all" else both_ends.split(",")
+    every = [
+        contender
+        for name in known
+        if _ours(name)
+        for contender in _rows(name, ipc, recorder_epochs, ENDS if name in asked else ())
+    ]
     return [*every, *_pca(ipc, factor, recorder_epochs)]
 
 
@@ -99,14 +108,14 @@ def _ours(name: str) -> bool:
     return str(registry.get("method", name).__module__).startswith(FAMILIES)
 
 
-def _rows(name: str, ipc: int, recorder_epochs: int) -> Iterator[Contender]:
-    """A method as it is, and where it takes a policy, easiest and hardest first as well."""
+def _rows(name: str, ipc: int, recorder_epochs: int, ends: Sequence[str]) -> Iterator[Contender]:
+    """A method as it is, and where it takes a policy, with these policies as well."""
     takes = inspect.signature(registry.get("method", name)).parameters
     recorded = {"epochs", "runs"} <= set(takes)
     args: dict[str, Scalar] = {"epochs": recorder_epochs} if recorded else {}
     shares = "recorded" if recorded else "alone" if "epochs" in takes else "observed"
-    policies = ["easy", "hard"] if "policy" in takes else []
-    own = takes["policy"].default if policies else None
+    policies = list(ends) if "policy" in takes else []
+    own = takes["policy"].default if "policy" in takes else None
     for policy in dict.fromkeys((own, *policies)):
         how = args | ({"policy": policy} if policy else {})
         label = f"{name}, {policy}" if policy else name
@@ -141,6 +150,9 @@ def main(
     seed_count: Annotated[int, typer.Option("--seeds")] = 5,
     recorder_epochs: Annotated[int, typer.Option("--epochs-recorder")] = 10,
     factor: Annotated[int, typer.Option(help="Tiles a side of PCA's composites.")] = 2,
+    both_ends: Annotated[
+        str, typer.Option(help="Scores to take easiest and hardest first as well: all or names.")
+    ] = "all",
     folder: Path = Path(".out/selection"),
     out: Path | None = None,
 ) -> None:
@@ -148,7 +160,7 @@ def main(
     changes = {"seeds": str(seed_count), "precision": precision}
     changes |= {"epochs": str(epochs)} if epochs else {}
     lab = Lab(sources.load(source), default_device())
-    plan = wanted(contenders(ipc, factor, recorder_epochs), asked)
+    plan = wanted(contenders(ipc, factor, recorder_epochs, both_ends), asked)
     name = f"selection-ipc{ipc}" if source == "cifar10" else f"selection-{source}-ipc{ipc}"
     page = out or RESULTS / f"{name}.md"
     folder.mkdir(parents=True, exist_ok=True)

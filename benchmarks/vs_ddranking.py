@@ -10,19 +10,23 @@ arms, 1000 epochs. The peer tests every 10 epochs, as it always does; we read va
 of ours, and our one exam. A verdict's time is that sum times its count; nothing else is assumed.
 Without it, whole students of 30 epochs are trained and their accuracies printed as well.
 Ours runs in bfloat16 where the processor has it (`--precision bfloat16` in `evaluate`), the peer in
-float32, which is all it offers. Both sides run with 2 threads and OMP_WAIT_POLICY=passive, which the busy machine needs.
+float32, which is all it offers. The peer trains one student on two threads, its way; ours are two
+students side by side on one thread each, as `evaluate` trains them, calibrated as it does, so that a
+student's time is half of what the two take. OMP_WAIT_POLICY=passive, which the busy machine needs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,7 @@ from hydrometer import protocols, sources
 from hydrometer.artifact.rows import from_rows
 from hydrometer.engine import loop
 from hydrometer.engine.environment import default_device, native_precision
+from hydrometer.execute import Manner, Silent, pace
 from hydrometer.execute.lab import Lab
 from hydrometer.sources.draw import draw
 from hydrometer.types import Source, Trial
@@ -43,6 +48,7 @@ from tabulate_results import environment_line, table
 HOME = Path(".out")
 EPOCHS = 1000
 LR = 0.01
+SIDE = Manner(threads=1, abreast=2)
 BLOCK = 10
 
 
@@ -122,13 +128,9 @@ class Ours:
 
     def train(self, epochs: int, seed: int) -> dict[str, float]:
         """Seconds of training, seconds of the exams, and test accuracy of one student."""
-        from dataclasses import replace
-
-        trial = Trial(
-            self.data.digest, self.source.digest, replace(self.recipe, epochs=epochs), seed
-        )
+        job = self.job(epochs, seed)
         start = time.perf_counter()
-        cohort = loop.Cohort([loop.Job(trial, self.data)], self.source, self.lens, ())
+        cohort = loop.Cohort([job], self.source, self.lens, (), alone=self.lab.alone(job))
         program, _ = loop.train(cohort)
         trained = time.perf_counter()
         found = [
@@ -141,13 +143,51 @@ class Ours:
             "accuracy": int(found[1].sum()) / len(self.source.test),
         }
 
+    def job(self, epochs: int, seed: int) -> loop.Job:
+        """One student."""
+        recipe = replace(self.recipe, epochs=epochs)
+        return loop.Job(Trial(self.data.digest, self.source.digest, recipe, seed), self.data)
+
+    def tune(self) -> str:
+        """Calibrate, as `evaluate` does before a verdict's students; returns what was chosen."""
+        jobs = [self.job(EPOCHS, seed) for seed in range(50)]
+        pace.tune(jobs, self.lab, Silent(), SIDE)
+        return str(self.lab.choice(jobs[0]))
+
+
+class Abreast:
+    """Two of our students at a time, each in a process and on a thread of its own."""
+
+    def __init__(self, rows: torch.Tensor, precision: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pool = context.Pool(SIDE.abreast, _prepare, (rows, precision))
+
+    def train(self, epochs: int, seed: int) -> dict[str, float]:
+        """Seconds that one student costs while the other trains beside it, and its accuracy."""
+        asked = [(epochs, seed + other * 1000) for other in range(SIDE.abreast)]
+        found = self.pool.starmap(_train, asked, chunksize=1)
+        cost = {part: max(f[part] for f in found) / SIDE.abreast for part in ("train", "exam")}
+        return {**cost, "accuracy": found[0]["accuracy"]}
+
+
+def _prepare(rows: torch.Tensor, precision: str) -> None:
+    global _ours
+    torch.set_num_threads(1)
+    _ours = Ours(sources.load("cifar10"), rows, precision)
+    _ours.lab.recall_choices()
+    _ours.train(1, 0)
+
+
+def _train(epochs: int, seed: int) -> dict[str, float]:
+    return _ours.train(epochs, seed)
+
 
 def spread(values: list[float]) -> str:
     """Median with n, minimum and maximum."""
     return f"{np.median(values):.1f}x (n={len(values)}, {min(values):.1f} to {max(values):.1f})"
 
 
-def blocks(them: Peer, us: Ours, rounds: int, workers: int) -> list[tuple[float, float]]:
+def blocks(them: Peer, us: Abreast, rounds: int, workers: int) -> list[tuple[float, float]]:
     """Ratios (verdict, steps alone) of each round of one block each, in turn."""
     ratios = []
     for seed in range(rounds):
@@ -166,7 +206,7 @@ def blocks(them: Peer, us: Ours, rounds: int, workers: int) -> list[tuple[float,
     return ratios
 
 
-def students(them: Peer, us: Ours, rounds: int, epochs: int) -> list[list[str]]:
+def students(them: Peer, us: Abreast, rounds: int, epochs: int) -> list[list[str]]:
     """Whole students of both, in turn, with their accuracies."""
     rows = []
     for seed in range(rounds):
@@ -200,8 +240,10 @@ def main() -> None:
     source = sources.load("cifar10")
     with tempfile.TemporaryDirectory() as folder:
         arrays, rows = share_data(source, Path(folder))
-        us = Ours(source, rows, args.precision)
-        with peer(arrays) as them:
+        ours = Ours(source, rows, args.precision)
+        chosen = ours.tune()
+        us = Abreast(rows, args.precision)
+        with peer(arrays) as them, us.pool:
             us.train(1, 0)
             them.train(1, EPOCHS, 0, 0)
             lines = []
@@ -214,7 +256,10 @@ def main() -> None:
                     f"steps alone: {spread([s for _, s in found])}, peer with {workers} workers"
                 )
             print("\n".join(lines))
-            print(environment_line(us.lab.device), f"ours in {us.recipe.precision}")
+            print(
+                environment_line(ours.lab.device),
+                f"ours in {ours.recipe.precision}, steps: {chosen}",
+            )
             if args.quick:
                 return
             head = [
@@ -235,8 +280,8 @@ def main() -> None:
         + "\n```\n\nWhole students of 30 epochs, in turn (peer with 0 workers):\n\n"
         + table(head, trained)
         + "\n\n"
-        + environment_line(us.lab.device)
-        + f" Ours in {us.recipe.precision}, the peer in float32.\n"
+        + environment_line(ours.lab.device)
+        + f" Ours in {ours.recipe.precision}, steps: {chosen}; the peer in float32.\n"
     )
 
 
