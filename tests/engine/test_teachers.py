@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,11 @@ STUDENT = Spec("convnet", (("depth", 1), ("norm", "batch"), ("width", 4)))
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path))
+
+
+def test_an_empty_variable_names_no_place(monkeypatch):
+    monkeypatch.setenv("HYDROMETER_CACHE", "")
+    assert teachers.folder() == Path("~/.cache/hydrometer/teachers").expanduser()
 
 
 def trial():

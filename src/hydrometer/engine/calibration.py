@@ -23,6 +23,7 @@ from hydrometer.engine.load import Others
 from hydrometer.engine.objective import Target
 from hydrometer.engine.program import Solo, mixes_images
 from hydrometer.registry import build
+from hydrometer.sources.cache import directory
 from hydrometer.types import Precision, Recipe, Spec, Stored
 
 CLEAR = 1.10
@@ -245,5 +246,4 @@ def keep(new: Calibration) -> None:
 
 
 def _path() -> Path:
-    home = Path(os.environ.get("HYDROMETER_CACHE") or "~/.cache/hydrometer").expanduser()
-    return home / "calibration" / f"{digest.of(machine())}.json"
+    return directory() / "calibration" / f"{digest.of(machine())}.json"

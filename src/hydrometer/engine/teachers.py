@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from hydrometer import digest, seeds, students
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Alone, Cohort, Job, hits, train
 from hydrometer.engine.program import Solo
+from hydrometer.sources.cache import directory
 from hydrometer.types import CompressedSet, HydrometerError, Labels, Recipe, Source, Stored, Trial
 
 
@@ -72,9 +72,8 @@ def forgetful(model: nn.Module) -> nn.Module:
 
 
 def folder() -> Path:
-    """Where teachers are cached: `teachers` under $HYDROMETER_CACHE or ~/.cache/hydrometer."""
-    home = os.environ.get("HYDROMETER_CACHE", "~/.cache/hydrometer")
-    return Path(home).expanduser() / "teachers"
+    """Where teachers are kept: `teachers` in the cache."""
+    return directory() / "teachers"
 
 
 def known(name: str) -> bool:

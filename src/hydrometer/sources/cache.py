@@ -35,7 +35,7 @@ class Entry(Stored):
 
 
 def directory() -> Path:
-    """Where decoded datasets are kept: $HYDROMETER_CACHE, else `~/.cache/hydrometer`."""
+    """Folder of the cache: $HYDROMETER_CACHE, or `~/.cache/hydrometer` where that is empty or unset."""
     return Path(os.environ.get("HYDROMETER_CACHE") or "~/.cache/hydrometer").expanduser()
 
 
