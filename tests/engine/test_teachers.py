@@ -21,11 +21,6 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path))
 
 
-def test_an_empty_variable_names_no_place(monkeypatch):
-    monkeypatch.setenv("HYDROMETER_CACHE", "")
-    assert teachers.folder() == Path("~/.cache/hydrometer/teachers").expanduser()
-
-
 def trial():
     recipe = tiny.recipe(student=STUDENT, epochs=10)
     data = tiny.whole(SOURCE)
@@ -54,6 +49,11 @@ def kept(**changes):
 
 def recall(source=SOURCE, **changes):
     return teachers.recall(kept(**changes), source, Lab(source, tiny.CPU).lens(None))
+
+
+def test_an_empty_variable_names_no_place(monkeypatch):
+    monkeypatch.setenv("HYDROMETER_CACHE", "")
+    assert teachers.folder() == Path("~/.cache/hydrometer/teachers").expanduser()
 
 
 def test_a_card_has_the_digest_of_the_trial_the_accuracy_on_val_and_the_bytes():
