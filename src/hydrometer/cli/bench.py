@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, LogOption, OnOption, QuietOption, VerboseOption
+from hydrometer.cli.options import (
+    DryRunOption,
+    JsonOption,
+    LogOption,
+    OnOption,
+    QuietOption,
+    VerboseOption,
+)
 
 if TYPE_CHECKING:
     from hydrometer.bench.plan import Plan
@@ -32,9 +39,7 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try cells again that failed before.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     log: LogOption = None,
     on: OnOption = "serial",
     ahead: Annotated[
@@ -54,28 +59,13 @@ def run(
     Leaves with code 1 if cells have failed; `bench status` says why.
     """
     from hydrometer.bench import names, results
-    from hydrometer.bench import run as runner
-    from hydrometer.cli.console import talk, write
-    from hydrometer.cli.logs import watched
-    from hydrometer.engine.environment import default_device
-    from hydrometer.execute import executor
+    from hydrometer.cli.console import write
 
     asked = names.read(plan)
     if dry_run:
         show_price(asked, retry_failed, json)
         return
-    with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
-        ended = runner.run(
-            asked,
-            default_device(),
-            observer,
-            retry_failed=retry_failed,
-            execute=execute,
-            ahead=ahead or (1 if on == "serial" else AHEAD),
-        )
-        for result in ended:
-            if not quiet:
-                talk.print(cell_line(result))
+    finish(asked, on, ahead, retry_failed=retry_failed, log=log, quiet=quiet, verbose=verbose)
     found = results.progress(asked)
     write(progress_json(found) if json else progress_text(found))
     if found.failed:
@@ -94,6 +84,37 @@ def status(plan: PlanArgument, json: JsonOption = False) -> None:
 
     found = results.progress(plans.read(plan))
     write(progress_json(found) if json else progress_text(found))
+
+
+def finish(
+    plan: Plan,
+    on: str,
+    ahead: int | None = None,
+    *,
+    retry_failed: bool,
+    log: list[str] | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Bring every cell of a plan to its end, and tell of each that ends."""
+    from hydrometer.bench import run as runner
+    from hydrometer.cli.console import talk
+    from hydrometer.cli.logs import watched
+    from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
+
+    with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
+        ended = runner.run(
+            plan,
+            default_device(),
+            observer,
+            retry_failed=retry_failed,
+            execute=execute,
+            ahead=ahead or (1 if on == "serial" else AHEAD),
+        )
+        for result in ended:
+            if not quiet:
+                talk.print(cell_line(result))
 
 
 def show_price(plan: Plan, retry_failed: bool, json: bool) -> None:
