@@ -137,24 +137,28 @@ def teacher_for(protocol: Protocol, lab: Lab, observer: Observer) -> str:
 
 def teach(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
     """Train the teacher of a plan, or find it in the cache, if students are left that learn from it."""
-    keys = {digest.of_trial(job.trial) for job in planned.jobs}
-    if planned.teacher is not None and len(store.get_many(keys)) < len(keys):
+    if planned.teacher is not None and progress(planned, store)[1]:
         _teach(planned.teacher, lab, observer)
 
 
 def tune(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
     """Have what is left of a plan trained as measures fastest here, if there is much of it."""
-    pace.tune(_left(planned, store), lab, observer)
+    pace.tune(_with_teacher(planned, progress(planned, store)[1]), lab, observer)
 
 
-def _left(planned: Plan, store: Store) -> list[Job]:
-    """What is not stored yet, students and teacher."""
+def progress(planned: Plan, store: Store) -> tuple[int, list[Job]]:
+    """How many students of a plan are stored, and those that are left."""
     keyed = {digest.of_trial(job.trial): job for job in planned.jobs}
     done = store.get_many(keyed)
-    left = [job for key, job in keyed.items() if key not in done]
-    if left and planned.teacher is not None and not known(digest.of_trial(planned.teacher.trial)):
-        left.append(planned.teacher)
-    return left
+    return len(done), [job for key, job in keyed.items() if key not in done]
+
+
+def _with_teacher(planned: Plan, left: list[Job]) -> list[Job]:
+    """Students that are left, and their teacher where it is not there yet."""
+    teacher = planned.teacher
+    if not left or teacher is None or known(digest.of_trial(teacher.trial)):
+        return left
+    return [*left, teacher]
 
 
 def _teach(job: Job, lab: Lab, observer: Observer) -> TeacherCard:
@@ -179,8 +183,8 @@ def cost(planned: Plan, lab: Lab, store: Store) -> Cost:
 
     A student whose labels a teacher gives is timed with it, trained or not.
     """
-    keys = {digest.of_trial(job.trial) for job in planned.jobs}
-    done, left = len(store.get_many(keys)), _left(planned, store)
+    done, students_left = progress(planned, store)
+    left = _with_teacher(planned, students_left)
     lab.recall_choices()
     seconds = sum(seconds for _, seconds in pace.forecast(left, lab))
     return Cost(done + len(left), done, sum(map(steps_of, left)), seconds)
