@@ -14,14 +14,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from baselines import PROTOCOL
 from hydrometer import digest, protocols, sources, verdict
 from hydrometer.artifact.rows import from_rows
 from hydrometer.engine.environment import default_device
 from hydrometer.execute.lab import Lab
+from hydrometer.sources.draw import draw
 from hydrometer.store import Store
 from hydrometer.types import Source
 from vs_ddranking import EPOCHS, peer, share_data
@@ -30,19 +28,14 @@ from vs_ddranking import EPOCHS, peer, share_data
 def ours(source: Source, precision: str) -> list[float]:
     """Test accuracies of the stored random arm, seed by seed."""
     protocol = protocols.load(PROTOCOL).changed({"seeds": "10", "precision": precision})
-    some = from_rows(source, source_rows(source), method="random", budget="ipc=10")
+    # The random arm only asks how many there are of each class.
+    some = from_rows(source, draw(source, [10] * 10, 0), method="random", budget="ipc=10")
     planned = verdict.plan(some, protocol, Lab(source, default_device()))
     arm = next(arm for arm in planned.arms if arm.name == "random")
     keys = [digest.of_trial(job.trial) for job in verdict.jobs_of(arm, source)]
     with Store(Path(".out/baselines.sqlite")) as store:
         found = store.get_many(keys)
     return [found[key].test_accuracy if key in found else float("nan") for key in keys]
-
-
-def source_rows(source: Source) -> Tensor:
-    """Ten rows of every class: the random arm only asks how many there are."""
-    labels = source.train.labels
-    return torch.cat([(labels == c).nonzero().flatten()[:10] for c in range(len(source.classes))])
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from hydrometer.artifact.overlap import same_images
 from hydrometer.artifact.rows import whole
 from hydrometer.engine.loop import Job
 from hydrometer.engine.teachers import TeacherCard, known
-from hydrometer.execute import Executor, Manner, Observer, Silent, manner, pace
+from hydrometer.execute import Executor, Observer, Silent, manner, pace
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute, steps_of
 from hydrometer.labels.shards import BankCard, LabelBank
@@ -137,8 +137,7 @@ def teacher_for(protocol: Protocol, lab: Lab, observer: Observer) -> str:
 
 def teach(planned: Plan, lab: Lab, store: Store, observer: Observer) -> None:
     """Train the teacher of a plan, or find it in the cache, if students are left that learn from it."""
-    keys = {digest.of_trial(job.trial) for job in planned.jobs}
-    if planned.teacher is not None and len(store.get_many(keys)) < len(keys):
+    if planned.teacher is not None and progress(planned, store)[1]:
         _teach(planned.teacher, lab, observer)
 
 
@@ -146,17 +145,23 @@ def tune(
     planned: Plan, lab: Lab, store: Store, observer: Observer, execute: Executor = execute
 ) -> None:
     """Have what is left of a plan trained as measures fastest here, if there is much of it."""
-    pace.tune(_left(planned, store), lab, observer, manner(execute))
+    left = _with_teacher(planned, progress(planned, store)[1])
+    pace.tune(left, lab, observer, manner(execute))
 
 
-def _left(planned: Plan, store: Store) -> list[Job]:
-    """What is not stored yet, students and teacher."""
+def progress(planned: Plan, store: Store) -> tuple[int, list[Job]]:
+    """How many students of a plan are stored, and those that are left."""
     keyed = {digest.of_trial(job.trial): job for job in planned.jobs}
     done = store.get_many(keyed)
-    left = [job for key, job in keyed.items() if key not in done]
-    if left and planned.teacher is not None and not known(digest.of_trial(planned.teacher.trial)):
-        left.append(planned.teacher)
-    return left
+    return len(done), [job for key, job in keyed.items() if key not in done]
+
+
+def _with_teacher(planned: Plan, left: list[Job]) -> list[Job]:
+    """Students that are left, and their teacher where it is not there yet."""
+    teacher = planned.teacher
+    if not left or teacher is None or known(digest.of_trial(teacher.trial)):
+        return left
+    return [*left, teacher]
 
 
 def _teach(job: Job, lab: Lab, observer: Observer) -> TeacherCard:
@@ -181,12 +186,10 @@ def cost(planned: Plan, lab: Lab, store: Store, execute: Executor = execute) -> 
 
     A student whose labels a teacher gives is timed with it, trained or not.
     """
-    keys = {digest.of_trial(job.trial) for job in planned.jobs}
-    done, left = len(store.get_many(keys)), _left(planned, store)
+    done, students = progress(planned, store)
+    left = _with_teacher(planned, students)
     lab.recall_choices()
-    teachers = [job for job in left if job is planned.teacher]
-    students = [job for job in left if job is not planned.teacher]
-    seconds = pace.wall(students, lab, manner(execute)) + pace.wall(teachers, lab, Manner())
+    seconds = pace.wall(students, lab, manner(execute), left[len(students) :])
     return Cost(done + len(left), done, sum(map(steps_of, left)), seconds)
 
 

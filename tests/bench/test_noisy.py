@@ -216,3 +216,6 @@ def test_unknown_names_are_refused_before_anything_is_made():
         noisy.check(question(trusts=("tadd",)))
     with pytest.raises(HydrometerError, match="did you mean 'random'"):
         noisy.check(question(method="randem"))
+    with pytest.raises(HydrometerError, match="trust gullible has no argument 'much'"):
+        noisy.check(question(trusts=("gullible(much=1)",)))
+    noisy.check(question())

@@ -29,8 +29,10 @@ def test_entries_carry_all_that_the_report_shows():
 
 def test_entries_are_the_cells_of_the_plan():
     plan = plans.read(BOARD / "plan.toml")
-    cells = {(str(cell.source), str(cell.method), str(cell.budget)) for cell in plan.cells}
-    assert cells == {(e.source, e.card.method, e.card.budget) for e in ENTRIES}
+    cells = {(c.source, c.method, c.budget, c.seed, c.protocol) for c in plan.cells}
+    assert cells == {
+        (e.source, e.card.method, e.card.budget, e.card.seed, e.protocol) for e in ENTRIES
+    }
 
 
 def test_entries_can_be_ranked_and_hold_their_own_numbers():

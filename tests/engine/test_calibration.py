@@ -199,3 +199,9 @@ def test_a_book_is_of_one_machine_and_survives_damage(quiet, monkeypatch):
         assert calibration.book() == Book(machine="another processor")
     calibration._path().write_text("{")
     assert calibration.book().calibrations == ()
+
+
+def test_a_book_that_cannot_be_written_stops_nothing(monkeypatch):
+    monkeypatch.setenv("HYDROMETER_CACHE", f"{os.devnull}/cache")
+    calibration.keep(Calibration(work=WORK, images=4))
+    assert calibration.book().calibrations == ()

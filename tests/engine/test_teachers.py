@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,6 +49,11 @@ def kept(**changes):
 
 def recall(source=SOURCE, **changes):
     return teachers.recall(kept(**changes), source, Lab(source, tiny.CPU).lens(None))
+
+
+def test_an_empty_variable_names_no_place(monkeypatch):
+    monkeypatch.setenv("HYDROMETER_CACHE", "")
+    assert teachers.folder() == Path("~/.cache/hydrometer/teachers").expanduser()
 
 
 def test_a_card_has_the_digest_of_the_trial_the_accuracy_on_val_and_the_bytes():

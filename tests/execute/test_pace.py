@@ -8,7 +8,7 @@ from hydrometer import digest
 from hydrometer.engine import calibration, loop, timing
 from hydrometer.engine.calibration import Calibration, Contest, Timed
 from hydrometer.engine.choice import DEFAULT, Choice
-from hydrometer.execute import Silent, pace, serial
+from hydrometer.execute import Manner, Silent, pace, serial
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.worker import Worker, setting
 from hydrometer.store import Store
@@ -66,6 +66,19 @@ def test_a_teacher_that_is_not_trained_yet_counts(monkeypatch):
     pace.forecast([taught, teacher], Lab(SOURCE, tiny.CPU))
     pace.forecast([taught], Lab(SOURCE, tiny.CPU))
     assert asked == [(1, 1), (1, 0), (1, 0)]
+
+
+def test_teachers_come_before_students_side_by_side(monkeypatch):
+    asked = stub(monkeypatch)
+    teacher = tiny.job(SOURCE, epochs=3)
+    name = digest.of_trial(teacher.trial)
+    taught = [
+        tiny.job(SOURCE, seed=s, labels="teacher", loss=Spec("kl"), teacher=(name,), epochs=2)
+        for s in range(4)
+    ]
+    found = pace.wall(taught, Lab(SOURCE, tiny.CPU), Manner(threads=1, abreast=2), [teacher])
+    assert found == (6 * 0.5 + 2) + 2 * (4 * 0.5 + 2)
+    assert asked == [(1, 1), (1, 0)]
 
 
 def test_measuring_takes_real_steps_with_their_teacher():

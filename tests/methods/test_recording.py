@@ -187,7 +187,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_record(monkeypatch, tmp_path, e
 @pytest.mark.parametrize("kind", ["clean", "augmented"])
 @pytest.mark.parametrize("number", [3, 5])
 def test_a_run_killed_within_a_pass_gives_the_same_record(monkeypatch, tmp_path, kind, number):
-    monkeypatch.setattr(passes, "PIXELS", 0)
+    monkeypatch.setattr(passes, "exam_batch", lambda *_: 16)
     real = recording.recipe
     monkeypatch.setattr(recording, "recipe", lambda *a: dataclasses.replace(real(*a), batch=16))
     whole = record(SOURCE, epochs=3, passes=kind).traces[0]

@@ -23,6 +23,14 @@ def board(write, opened):
     return opened(write() / "index.html")
 
 
+@pytest.fixture
+def long(write, opened):
+    """A board whose table shows no more than two rows at first."""
+    path = write() / "index.html"
+    path.write_text(path.read_text().replace('<table id="rows"', '<table id="rows" data-most="2"'))
+    return opened(path)
+
+
 def sort_of(page, key):
     return page.locator(f'#rows th[data-key="{key}"]').get_attribute("aria-sort")
 
@@ -110,26 +118,20 @@ def test_words_find_rows_and_finding_none_is_said(board):
     board.locator("#rows tbody tr:not([hidden])").nth(5).wait_for()
 
 
-def test_a_long_table_shows_its_first_rows_until_asked_for_all(write, opened):
-    path = write() / "index.html"
-    path.write_text(path.read_text().replace('<table id="rows"', '<table id="rows" data-most="2"'))
-    page = opened(path)
-    press(page, "accuracy")
-    seen = page.locator("#rows tbody tr:visible th a")
+def test_a_long_table_shows_its_first_rows_until_asked_for_all(long):
+    press(long, "accuracy")
+    seen = long.locator("#rows tbody tr:visible th a")
     assert seen.all_text_contents() == ["herding", "el2n(policy=easy)"]
-    assert page.locator("#status").text_content().endswith("the first 2 of them shown.")
-    page.get_by_role("button", name="Show all 6 entries").click()
+    assert long.locator("#status").text_content().endswith("the first 2 of them shown.")
+    long.get_by_role("button", name="Show all 6 entries").click()
     assert seen.count() == 6
-    assert not page.locator("#more").is_visible()
-    assert page.evaluate("document.activeElement.textContent") == "herding"
+    assert not long.locator("#more").is_visible()
+    assert long.evaluate("document.activeElement.textContent") == "herding"
 
 
-def test_paper_gets_all_rows_of_a_long_table(write, opened):
-    path = write() / "index.html"
-    path.write_text(path.read_text().replace('<table id="rows"', '<table id="rows" data-most="2"'))
-    page = opened(path)
-    page.emulate_media(media="print")
-    assert page.locator("#rows tbody tr:visible").count() == 6
+def test_paper_gets_all_rows_of_a_long_table(long):
+    long.emulate_media(media="print")
+    assert long.locator("#rows tbody tr:visible").count() == 6
 
 
 def test_a_view_has_an_address_of_its_own(board, opened):

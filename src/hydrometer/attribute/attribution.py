@@ -131,10 +131,8 @@ def plan(
 
 def cost(experiment: Experiment, store: Store) -> Cost:
     """What remains to be trained, counted without a measured step."""
-    keyed = {digest.of_trial(job.trial): job for job in experiment.plan.jobs}
-    done = store.get_many(keyed)
-    left = sum(steps_of(job) for key, job in keyed.items() if key not in done)
-    return Cost(len(keyed), len(done), left)
+    done, left = verdict.progress(experiment.plan, store)
+    return Cost(done + len(left), done, sum(map(steps_of, left)))
 
 
 def attribute(

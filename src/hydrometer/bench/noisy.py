@@ -16,8 +16,9 @@ from typing import Literal
 
 import numpy as np
 
-from hydrometer import registry, seeds, sources
+from hydrometer import seeds, sources
 from hydrometer.bench import results
+from hydrometer.bench.names import CHECKS
 from hydrometer.bench.plan import NO_TRUST, Cell, Plan
 from hydrometer.methods.trust import ORACLE
 from hydrometer.sources import noise
@@ -140,11 +141,11 @@ def check(question: Question) -> None:
     """Look up every name of a question before anything is made.
 
     Raises:
-        HydrometerError: A trust estimator or the method is unknown.
+        HydrometerError: A trust estimator or the method is unknown, or has no such argument.
     """
-    for arm in question.arms[1:]:
-        registry.get("trust", registry.parse(arm).name)
-    registry.get("method", registry.parse(question.method).name)
+    for arm in question.arms:
+        CHECKS["trusts"](arm)
+    CHECKS["methods"](question.method)
 
 
 @dataclass(frozen=True)

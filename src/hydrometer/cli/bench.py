@@ -9,6 +9,7 @@ import typer
 
 from hydrometer.cli.options import (
     DEFAULT_ON,
+    DryRunOption,
     JsonOption,
     LogOption,
     OnOption,
@@ -40,9 +41,7 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try cells again that failed before.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     log: LogOption = None,
     on: OnOption = DEFAULT_ON,
     ahead: Annotated[
@@ -62,28 +61,13 @@ def run(
     Leaves with code 1 if cells have failed; `bench status` says why.
     """
     from hydrometer.bench import names, results
-    from hydrometer.bench import run as runner
-    from hydrometer.cli.console import talk, write
-    from hydrometer.cli.logs import watched
-    from hydrometer.engine.environment import default_device
-    from hydrometer.execute import executor
+    from hydrometer.cli.console import write
 
     asked = names.read(plan)
     if dry_run:
         show_price(asked, retry_failed, json, on)
         return
-    with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
-        ended = runner.run(
-            asked,
-            default_device(),
-            observer,
-            retry_failed=retry_failed,
-            execute=execute,
-            ahead=ahead or (1 if on_this_machine(on) else AHEAD),
-        )
-        for result in ended:
-            if not quiet:
-                talk.print(cell_line(result))
+    finish(asked, on, ahead, retry_failed=retry_failed, log=log, quiet=quiet, verbose=verbose)
     found = results.progress(asked)
     write(progress_json(found) if json else progress_text(found))
     if found.failed:
@@ -102,6 +86,37 @@ def status(plan: PlanArgument, json: JsonOption = False) -> None:
 
     found = results.progress(plans.read(plan))
     write(progress_json(found) if json else progress_text(found))
+
+
+def finish(
+    plan: Plan,
+    on: str,
+    ahead: int | None = None,
+    *,
+    retry_failed: bool,
+    log: list[str] | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Bring every cell of a plan to its end, and tell of each that ends."""
+    from hydrometer.bench import run as runner
+    from hydrometer.cli.console import talk
+    from hydrometer.cli.logs import watched
+    from hydrometer.engine.environment import default_device
+    from hydrometer.execute import executor
+
+    with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
+        ended = runner.run(
+            plan,
+            default_device(),
+            observer,
+            retry_failed=retry_failed,
+            execute=execute,
+            ahead=ahead or (1 if on_this_machine(on) else AHEAD),
+        )
+        for result in ended:
+            if not quiet:
+                talk.print(cell_line(result))
 
 
 def show_price(plan: Plan, retry_failed: bool, json: bool, on: str) -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, OutOption, SourceOption, new_file
+from hydrometer.cli.options import (
+    BytesOption,
+    FractionOption,
+    IpcOption,
+    JsonOption,
+    OutOption,
+    SourceOption,
+    budget,
+    new_file,
+)
 
 
 def command(
@@ -16,11 +25,9 @@ def command(
         str,
         typer.Option("--method", "-m", help="e.g. random, herding, herding(features=pixels)."),
     ],
-    ipc: Annotated[int | None, typer.Option(help="Budget: images per class.")] = None,
-    fraction: Annotated[float | None, typer.Option(help="Budget: this share of train.")] = None,
-    size: Annotated[
-        str | None, typer.Option("--bytes", help="Budget: bytes stored, e.g. 200kB.")
-    ] = None,
+    ipc: IpcOption = None,
+    fraction: FractionOption = None,
+    size: BytesOption = None,
     codec: Annotated[
         str,
         typer.Option(help="How images are stored and counted: raw, png, jpeg, jpeg(quality=50)."),
@@ -51,15 +58,14 @@ def command(
     from hydrometer.methods.codec import read, warnings
     from hydrometer.methods.select import manifest as manifests
     from hydrometer.report import text
-    from hydrometer.types import Budget
 
-    budget = Budget(per_class=ipc, fraction=fraction, bytes=text.read_bytes(size) if size else None)
+    limit = budget(ipc, fraction, size)
     spec, stored_as, loaded = registry.parse(method), read(codec), sources.load(source)
     with working(f"{spec} on {source}"):
         made = methods.compress(
             loaded,
             spec,
-            budget,
+            limit,
             trust=registry.parse(trust) if trust else None,
             stored_as=stored_as,
             teacher=verdict.teacher_bytes(protocols.load(teacher_of), loaded) if teacher_of else 0,

@@ -10,6 +10,7 @@ import typer
 from hydrometer.cli.options import (
     DEFAULT_ON,
     DEFAULT_STORE,
+    DryRunOption,
     JsonOption,
     LogOption,
     OnOption,
@@ -17,6 +18,7 @@ from hydrometer.cli.options import (
     SetArgument,
     SourceOption,
     StoreOption,
+    StudentOption,
     VerboseOption,
     new_file,
     on_this_machine,
@@ -35,9 +37,7 @@ def command(
         typer.Option("--protocol", "-p", help="name@version; see hydrometer list protocols."),
     ] = "ddranking-hard-quick@1",
     store: StoreOption = DEFAULT_STORE,
-    student: Annotated[
-        str | None, typer.Option(help="Another student, e.g. resnet18. Renames the protocol.")
-    ] = None,
+    student: StudentOption = None,
     epochs: Annotated[int | None, typer.Option(help="Other epochs. Renames the protocol.")] = None,
     seeds: Annotated[
         int | None, typer.Option(help="Other number of seeds. Renames the protocol.")
@@ -63,9 +63,7 @@ def command(
             callback=new_file,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     log: LogOption = None,
     on: OnOption = DEFAULT_ON,
     json: JsonOption = False,

@@ -9,14 +9,19 @@ import typer
 
 from hydrometer.cli.options import (
     DEFAULT_ON,
+    BytesOption,
+    DryRunOption,
+    FractionOption,
+    IpcOption,
     JsonOption,
     LogOption,
     OnOption,
     QuietOption,
     SourceOption,
+    StudentOption,
     VerboseOption,
+    budget,
     new_place,
-    on_this_machine,
 )
 
 if TYPE_CHECKING:
@@ -34,11 +39,9 @@ def command(
     trust: Annotated[
         str, typer.Option("--trust", "-t", help="Estimators, with commas: tad,cleanlab,combined.")
     ] = "tad,cleanlab,combined",
-    ipc: Annotated[int | None, typer.Option(help="Budget: images per class.")] = None,
-    fraction: Annotated[float | None, typer.Option(help="Budget: this share of train.")] = None,
-    size: Annotated[
-        str | None, typer.Option("--bytes", help="Budget: bytes stored, e.g. 200kB.")
-    ] = None,
+    ipc: IpcOption = None,
+    fraction: FractionOption = None,
+    size: BytesOption = None,
     noise_seeds: Annotated[
         int | None,
         typer.Option(help="How often labels are drawn and sets made anew; 5 unless given.", min=1),
@@ -46,9 +49,7 @@ def command(
     protocol: Annotated[
         str, typer.Option("--protocol", "-p", help="How students are trained and chosen.")
     ] = "noisy-quick@1",
-    student: Annotated[
-        str | None, typer.Option(help="Another student, e.g. resnet18. Renames the protocol.")
-    ] = None,
+    student: StudentOption = None,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other setting, e.g. epochs=20. Renames the protocol."),
@@ -59,9 +60,7 @@ def command(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try arms again that failed before.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the cost and train nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     log: LogOption = None,
     on: OnOption = DEFAULT_ON,
     json: JsonOption = False,
@@ -75,25 +74,19 @@ def command(
     """
     from hydrometer import protocols, registry, sources
     from hydrometer.bench import noisy
-    from hydrometer.bench import run as runner
     from hydrometer.cli.attribute import split_names
-    from hydrometer.cli.bench import AHEAD, cell_line, show_price
-    from hydrometer.cli.console import talk, write
-    from hydrometer.cli.logs import watched
-    from hydrometer.engine.environment import default_device
-    from hydrometer.execute import executor
+    from hydrometer.cli.bench import finish, show_price
+    from hydrometer.cli.console import write
     from hydrometer.protocols.noisy import REPLICATES
-    from hydrometer.report import text
     from hydrometer.sources.noise import NoisySource
-    from hydrometer.types import Budget
 
-    budget = Budget(per_class=ipc, fraction=fraction, bytes=text.read_bytes(size) if size else None)
+    limit = budget(ipc, fraction, size)
     changes = protocols.read_changes(",".join(change or ()))
     changes |= {"student": student} if student else {}
     asked = noisy.Question(
         source=source,
         method=str(registry.parse(method)),
-        budget=str(budget),
+        budget=str(limit),
         trusts=tuple(str(registry.parse(name)) for name in split_names(trust)),
         protocol=protocols.load(protocol).changed(changes).name,
         replicates=noise_seeds or REPLICATES,
@@ -105,18 +98,7 @@ def command(
     if dry_run:
         show_price(plan, retry_failed, json, on)
         return
-    ahead = 1 if on_this_machine(on) else AHEAD
-    with executor(on) as execute, watched(quiet, verbose, log or ()) as observer:
-        for ended in runner.run(
-            plan,
-            default_device(),
-            observer,
-            retry_failed=retry_failed,
-            execute=execute,
-            ahead=ahead,
-        ):
-            if not quiet:
-                talk.print(cell_line(ended))
+    finish(plan, on, retry_failed=retry_failed, log=log, quiet=quiet, verbose=verbose)
     found = noisy.answer(asked, noisy.known(plan), notes)
     write(found.model_dump_json() if json else answer_table(found))
     if not found.noisy:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hydrometer.types import HydrometerError
+from hydrometer import units
+from hydrometer.types import Budget, HydrometerError
 
 
 def on_this_machine(on: str) -> bool:
@@ -34,6 +35,11 @@ def new_place(path: Path | None) -> Path | None:
     return path
 
 
+def budget(ipc: int | None, fraction: float | None, size: str | None) -> Budget:
+    """The budget of the three options; all but one of them must be left out."""
+    return Budget(per_class=ipc, fraction=fraction, bytes=units.read_bytes(size) if size else None)
+
+
 SourceOption = Annotated[
     str,
     typer.Option(
@@ -43,6 +49,15 @@ SourceOption = Annotated[
         metavar="SOURCE",
     ),
 ]
+IpcOption = Annotated[int | None, typer.Option(help="Budget: images per class.")]
+FractionOption = Annotated[float | None, typer.Option(help="Budget: this share of train.")]
+BytesOption = Annotated[
+    str | None, typer.Option("--bytes", help="Budget: bytes stored, e.g. 200kB.")
+]
+StudentOption = Annotated[
+    str | None, typer.Option(help="Another student, e.g. resnet18. Renames the protocol.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the cost and train nothing.")]
 StoreOption = Annotated[
     Path,
     typer.Option(help="SQLite file that keeps every run; a run found there is not trained again."),

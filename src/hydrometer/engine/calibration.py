@@ -6,6 +6,7 @@ it was faster in every round by more than `CLEAR`, and nothing is learnt while o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import statistics
@@ -23,6 +24,7 @@ from hydrometer.engine.load import Others
 from hydrometer.engine.objective import Target
 from hydrometer.engine.program import Solo, mixes_images
 from hydrometer.registry import build
+from hydrometer.sources.cache import directory, drafted
 from hydrometer.types import Precision, Recipe, Spec, Stored
 
 CLEAR = 1.10
@@ -234,16 +236,9 @@ def book() -> Book:
 
 def keep(new: Calibration) -> None:
     """Write a calibration into the book of this machine, if there is room for it."""
-    path = _path()
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(book().having(new).model_dump_json(indent=1))
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
+    with contextlib.suppress(OSError), drafted(_path()) as draft:
+        draft.write_text(book().having(new).model_dump_json(indent=1))
 
 
 def _path() -> Path:
-    home = Path(os.environ.get("HYDROMETER_CACHE") or "~/.cache/hydrometer").expanduser()
-    return home / "calibration" / f"{digest.of(machine())}.json"
+    return directory() / "calibration" / f"{digest.of(machine())}.json"

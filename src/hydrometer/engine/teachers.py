@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from hydrometer import digest, seeds, students
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Alone, Cohort, Job, hits, train
 from hydrometer.engine.program import Solo
+from hydrometer.sources.cache import directory, drafted
 from hydrometer.types import CompressedSet, HydrometerError, Labels, Recipe, Source, Stored, Trial
 
 
@@ -72,9 +71,8 @@ def forgetful(model: nn.Module) -> nn.Module:
 
 
 def folder() -> Path:
-    """Where teachers are cached: `teachers` under $HYDROMETER_CACHE or ~/.cache/hydrometer."""
-    home = os.environ.get("HYDROMETER_CACHE", "~/.cache/hydrometer")
-    return Path(home).expanduser() / "teachers"
+    """Where teachers are kept: `teachers` in the cache."""
+    return directory() / "teachers"
 
 
 def known(name: str) -> bool:
@@ -171,14 +169,10 @@ def _train(
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Write under another name first, so that a kill leaves no half teacher under this one."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(path)
+        with drafted(path) as draft:
+            draft.write_bytes(content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise HydrometerError(
             f"the teacher cannot be kept in {path.parent} ({error}); free some space, or set "
             "HYDROMETER_CACHE to another folder"

@@ -26,11 +26,17 @@ WORTH_COMPILING = 3600.0
 """Seconds from which compiling candidates, about a minute, is worth it as well."""
 
 
-def wall(students: Sequence[Job], lab: Lab, manner: Manner) -> float:
-    """Seconds until an executor of that manner has brought students on this machine to their end."""
+def wall(students: Sequence[Job], lab: Lab, manner: Manner, teachers: Sequence[Job] = ()) -> float:
+    """Seconds until an executor of that manner has brought students on this machine to their end.
+
+    Teachers come first and one after the other; they may be done sooner, on more threads.
+    """
     with on_threads(manner.threads):
-        each = [seconds for _, seconds in forecast(students, lab)]
-    return max(sum(each) / manner.abreast, max(each, default=0.0))
+        timed = forecast([*students, *teachers], lab)
+    first = {id(job) for job in teachers}
+    each = [seconds for job, seconds in timed if id(job) not in first]
+    before = sum(seconds for job, seconds in timed if id(job) in first)
+    return before + max(sum(each) / manner.abreast, max(each, default=0.0))
 
 
 def forecast(jobs: Sequence[Job], lab: Lab) -> list[tuple[Job, float]]:

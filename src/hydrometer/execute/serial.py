@@ -205,9 +205,5 @@ def _run(jobs: list[Job], lab: Lab, on_step: OnStep) -> list[Run]:
         )
     if choice == DEFAULT:
         return runs
-    place = {
-        "environment": lab.environment(jobs).model_copy(
-            update={"threads": runs[0].environment.threads}
-        )
-    }
-    return [run.model_copy(update=place) for run in runs]
+    place = runs[0].environment.model_copy(update={"device": lab.environment(jobs).device})
+    return [run.model_copy(update={"environment": place}) for run in runs]

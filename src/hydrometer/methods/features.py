@@ -11,6 +11,7 @@ from torch import Tensor
 from hydrometer import digest, students
 from hydrometer.artifact.rows import whole
 from hydrometer.engine.environment import default_device
+from hydrometer.engine.loop import exam_batch
 from hydrometer.engine.teachers import Teacher
 from hydrometer.execute.lab import Lab
 from hydrometer.types import CompressedSet, HydrometerError, Recipe, Source, Spec, Trial
@@ -72,7 +73,7 @@ def _look(source: Source, trial: Trial, data: CompressedSet) -> Observed:
 
 def look(teacher: Teacher, images: Tensor) -> tuple[Tensor, Tensor]:
     """Features (n, d) and logits (n, k) of stored images, on the CPU."""
-    size = max(16, 2**18 // (images.shape[-2] * images.shape[-1]))
+    size = exam_batch(images.shape, 1)
     features = logits = torch.empty(0)
     for start in range(0, max(1, len(images)), size):
         rows = slice(start, start + size)

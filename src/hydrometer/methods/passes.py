@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hydrometer.engine.loop import Cohort
+from hydrometer.engine.loop import Cohort, exam_batch
 from hydrometer.engine.objective import Target
 from hydrometer.engine.program import Program, Solo
 from hydrometer.methods.stream import Recorder
@@ -16,8 +16,6 @@ from hydrometer.types import HydrometerError, Source, Spec
 
 PASSES = {"clean": "clean evaluation passes", "augmented": "train-mode augmented passes"}
 """Kinds of passes, and how a card calls them."""
-PIXELS = 2**18
-"""Pixels of images that a clean pass looks at together."""
 
 
 def known(passes: str) -> str:
@@ -46,8 +44,7 @@ def augmentation(source: Source, passes: str) -> tuple[Spec, ...]:
 def look(epoch: int, program: Program, cohort: Cohort, recorder: Recorder) -> None:
     """Show the student all of `train` once more, in evaluation mode and as it is."""
     images, labels = cohort.images[0], cohort.labels[0]
-    size = max(16, PIXELS // (images.images.shape[-2] * images.images.shape[-1]))
-    for rows, batch in images.batches(size):
+    for rows, batch in images.batches(exam_batch(images.images.shape, 1)):
         recorder.feed(epoch, rows.start, program.logits(batch)[0], labels[rows])
 
 

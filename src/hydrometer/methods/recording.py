@@ -8,7 +8,6 @@ half-precision arrays under `recordings` in the cache, and kept for every later 
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from hydrometer.engine.program import Program, Solo
 from hydrometer.execute.lab import Lab
 from hydrometer.methods.passes import PASSES, Overheard, augmentation, known, look
 from hydrometer.methods.stream import FIELDS, LAST, Recorder, bytes_needed
+from hydrometer.sources.cache import directory
 from hydrometer.types import HydrometerError, Recipe, Source, Spec, Stored, Trial
 
 Floats = NDArray[np.float64]
@@ -163,9 +163,8 @@ def windows(values: Floats, size: int) -> Floats:
 
 
 def folder() -> Path:
-    """Where runs are recorded: `recordings` under $HYDROMETER_CACHE or ~/.cache/hydrometer."""
-    home = os.environ.get("HYDROMETER_CACHE") or "~/.cache/hydrometer"
-    return Path(home).expanduser() / "recordings"
+    """Where runs are recorded: `recordings` in the cache."""
+    return directory() / "recordings"
 
 
 def _obtain(source: Source, how: Recipe, seed: int, passes: str) -> Trace:

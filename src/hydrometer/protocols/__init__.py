@@ -251,6 +251,15 @@ def random_sets(case: Case, settings: Settings) -> tuple[CompressedSet, ...]:
     )
 
 
+def beside_random(case: Case, settings: Settings, how: Recipe) -> list[Arm]:
+    """The subject, and random real images trained in the same way."""
+    seeds = seeds_of(settings)
+    return [
+        Arm("subject", (case.subject,), how, settings.rates, seeds),
+        Arm("random", random_sets(case, settings), how, settings.rates, seeds),
+    ]
+
+
 def full_arm(case: Case, settings: Settings) -> Arm:
     """The full-data arm: the same trials for every set of a source, so trained once and kept."""
     if settings.full is None:

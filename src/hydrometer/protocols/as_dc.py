@@ -8,26 +8,13 @@ no augmentation. Deviations: momentum survives the drop of the rate (theirs star
 
 from __future__ import annotations
 
-from hydrometer.protocols import (
-    HALF_WAY,
-    SGD,
-    Case,
-    Settings,
-    random_sets,
-    recipe,
-    release,
-    seeds_of,
-)
+from hydrometer.protocols import HALF_WAY, SGD, Case, Settings, beside_random, recipe, release
 from hydrometer.types import Arm
 
 
 def arms(case: Case, settings: Settings) -> list[Arm]:
     """The subject, and random real images under the same settings."""
-    base, seeds = recipe(settings, case.source), seeds_of(settings)
-    return [
-        Arm("subject", (case.subject,), base, settings.rates, seeds),
-        Arm("random", random_sets(case, settings), base, settings.rates, seeds),
-    ]
+    return beside_random(case, settings, recipe(settings, case.source))
 
 
 release(

@@ -13,27 +13,14 @@ and intervals; random real images stand beside the set.
 
 from __future__ import annotations
 
-from hydrometer.protocols import (
-    SGD,
-    Case,
-    Settings,
-    random_sets,
-    rd3,
-    recipe,
-    release,
-    seeds_of,
-)
+from hydrometer.protocols import SGD, Case, Settings, beside_random, rd3, recipe, release
 from hydrometer.protocols.rethink import FLIP
 from hydrometer.types import Arm, Spec
 
 
 def arms(case: Case, settings: Settings) -> list[Arm]:
     """Subject and random images with hard labels."""
-    base, seeds = recipe(settings, case.source), seeds_of(settings)
-    return [
-        Arm("subject", (case.subject,), base, settings.rates, seeds),
-        Arm("random", random_sets(case, settings), base, settings.rates, seeds),
-    ]
+    return beside_random(case, settings, recipe(settings, case.source))
 
 
 release(

@@ -18,23 +18,18 @@ from hydrometer.protocols import (
     SGD,
     Case,
     Settings,
+    beside_random,
     full_arm,
-    random_sets,
     recipe,
     release,
-    seeds_of,
 )
 from hydrometer.types import Arm
 
 
 def arms(case: Case, settings: Settings) -> list[Arm]:
     """Subject and random real images with hard labels, and the full data."""
-    base, seeds = recipe(settings, case.source), seeds_of(settings)
-    return [
-        Arm("subject", (case.subject,), base, settings.rates, seeds),
-        Arm("random", random_sets(case, settings), base, settings.rates, seeds),
-        full_arm(case, settings),
-    ]
+    pair = beside_random(case, settings, recipe(settings, case.source))
+    return [*pair, full_arm(case, settings)]
 
 
 release(

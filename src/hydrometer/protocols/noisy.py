@@ -22,10 +22,9 @@ from hydrometer.protocols import (
     SGD,
     Case,
     Settings,
-    random_sets,
+    beside_random,
     recipe,
     release,
-    seeds_of,
 )
 from hydrometer.types import Arm
 
@@ -35,11 +34,7 @@ REPLICATES = 5
 
 def arms(case: Case, settings: Settings) -> list[Arm]:
     """The subject, and random real images under their given labels."""
-    base, seeds = recipe(settings, case.source), seeds_of(settings)
-    return [
-        Arm("subject", (case.subject,), base, settings.rates, seeds),
-        Arm("random", random_sets(case, settings), base, settings.rates, seeds),
-    ]
+    return beside_random(case, settings, recipe(settings, case.source))
 
 
 SETTINGS = Settings(

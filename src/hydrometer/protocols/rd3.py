@@ -44,10 +44,9 @@ from hydrometer.protocols import (
     QUICK_FULL,
     Case,
     Settings,
-    random_sets,
+    beside_random,
     recipe,
     release,
-    seeds_of,
 )
 from hydrometer.protocols.rethink import ADAMW, FLIP
 from hydrometer.protocols.rethink_soft import TORCHVISION
@@ -72,11 +71,7 @@ def arms(case: Case, settings: Settings) -> list[Arm]:
     base = recipe(
         settings, case.source, labels="teacher", loss=settings.loss, teacher=case.teachers
     )
-    seeds = seeds_of(settings)
-    return [
-        Arm("subject", (case.subject,), base, settings.rates, seeds),
-        Arm("random", random_sets(case, settings), base, settings.rates, seeds),
-    ]
+    return beside_random(case, settings, base)
 
 
 def cross_arms(case: Case, settings: Settings) -> list[Arm]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -35,8 +35,26 @@ class Entry(Stored):
 
 
 def directory() -> Path:
-    """Where decoded datasets are kept: $HYDROMETER_CACHE, else `~/.cache/hydrometer`."""
+    """Folder of the cache: $HYDROMETER_CACHE, or `~/.cache/hydrometer` where that is empty or unset."""
     return Path(os.environ.get("HYDROMETER_CACHE") or "~/.cache/hydrometer").expanduser()
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Yield a path to write a file of the cache to, which becomes `path` once the block has succeeded.
+
+    So a kill leaves no half file under this name. The folder is made where there is none.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def cached(
@@ -113,14 +131,8 @@ def _open(path: Path, name: str, entry: Entry) -> Source:
 
 
 def _write(path: Path, name: str, stamp: str, parts: Parts) -> None:
-    """Write under another name first, so that a kill leaves no half file under this one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    with drafted(path) as draft:
         split_file.write(draft, name, parts, partial(_card, name, stamp, parts))
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _card(name: str, stamp: str, parts: Parts, draft: Path) -> str:

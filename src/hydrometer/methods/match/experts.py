@@ -8,7 +8,6 @@ with their digest. Experts that are complete are never trained again.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from hydrometer.artifact.writing import whole as written_whole
 from hydrometer.engine.data import Lens
 from hydrometer.engine.loop import Cohort, Job, train
 from hydrometer.engine.program import Program, Solo, Stack
+from hydrometer.sources.cache import directory
 from hydrometer.types import HydrometerError, Recipe, Source, Spec, Stored, Trial
 
 LAYOUT = "experts@1"
@@ -110,10 +110,8 @@ def bytes_needed(source: Source, how: Recipe, count: int) -> int:
 
 
 def folder(source: Source, how: Recipe) -> Path:
-    """Where experts of a recipe are kept, under $HYDROMETER_CACHE or ~/.cache/hydrometer."""
-    home = os.environ.get("HYDROMETER_CACHE") or "~/.cache/hydrometer"
-    name = digest.of([LAYOUT, source.digest, digest.of(how)])
-    return Path(home).expanduser() / "experts" / name
+    """Where experts of a recipe are kept, under `experts` in the cache."""
+    return directory() / "experts" / digest.of([LAYOUT, source.digest, digest.of(how)])
 
 
 def obtain(source: Source, lens: Lens, how: Recipe, count: int) -> list[Expert]:

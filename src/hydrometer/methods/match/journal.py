@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ from torch import Tensor
 from hydrometer import digest
 from hydrometer.artifact import container
 from hydrometer.artifact.writing import whole
+from hydrometer.sources.cache import directory
 from hydrometer.types import CompressedSet, HydrometerError, Stored
 
 LAYOUT = "matching@1"
@@ -127,9 +127,8 @@ def identity(*parts: object, tensors: tuple[Tensor, ...], rng: np.random.Generat
 
 
 def folder() -> Path:
-    """Where works are kept: `matching` under $HYDROMETER_CACHE or ~/.cache/hydrometer."""
-    home = os.environ.get("HYDROMETER_CACHE") or "~/.cache/hydrometer"
-    return Path(home).expanduser() / "matching"
+    """Where works are kept: `matching` in the cache."""
+    return directory() / "matching"
 
 
 class Journal:
