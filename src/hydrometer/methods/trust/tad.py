@@ -35,6 +35,7 @@ from hydrometer.methods.trust.report import (
     Recall,
     Round,
     TrustReport,
+    admitted,
     at_least,
     compose,
     everything,
@@ -57,12 +58,14 @@ def tad(
     wanted: int = 0,
     features: str = "network",
     rounds: int = 2,
+    recall: bool | None = None,
     rng: np.random.Generator,
 ) -> TrustReport:
     """Class-wise loss mixtures divide, anchors recalibrate, a few rounds: the dual loop of TAD.
 
     `features` are `network` or `pixels`. Images are recalled where many are wanted (2 % of train, or
-    all), because small sets gain from purity alone.
+    all), because small sets gain from purity alone, and into classes below their floor; `recall`
+    decides otherwise. Easiest-first selection does better without (docs/results/noise-digits.md).
     """
     evidence = gather(source, features, rng=rng)
     start = time.perf_counter()
@@ -70,7 +73,7 @@ def tad(
         evidence,
         rounds=rounds,
         least=floor(wanted, evidence.classes),
-        recall=wants_recall(wanted, len(evidence.given)),
+        recall=wants_recall(wanted, len(evidence.given)) if recall is None else recall,
         rng=rng,
     )
     return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
@@ -119,9 +122,7 @@ def diverted(
         chosen = turns[0]
         notes.append("trust shrank from round to round: the first one counts")
     suggested = chosen.recall.reliability.argmax(1)
-    taken = chosen.recall
-    if not recall:
-        taken = replace(taken, recalled=np.zeros_like(taken.recalled))
+    taken = admitted(chosen.recall, chosen.trusted, given, least, wanted=recall)
     return compose(
         "tad",
         given,
