@@ -15,6 +15,12 @@ refitting always against the given labels; two rounds, with the first as fallbac
 and the no-harm rule: where the confident joint finds less than 2 % of noise, in all or in one class,
 all of its labels are kept. The consistency term, whose form is unknown, is left out. No figure of the
 paper's may be expected of this.
+
+Compressors get the kept images under their final labels. Beside labels, the weights and soft targets of
+recalled images reach expert trajectories, the networks IDM trains, the teachers of decoupled methods and
+RDED, and, as weights, the class means and gradients of real images. They do not reach the scores and
+features of selection, batch norm's moments in a teacher, or the choice of starting images; classes
+with few kept images are not skipped, as floors hold for all.
 """
 
 from __future__ import annotations
@@ -65,7 +71,7 @@ def tad(
 
     `features` are `network` or `pixels`. Images are recalled where many are wanted (2 % of train, or
     all), because small sets gain from purity alone, and into classes below their floor; `recall`
-    decides otherwise. Easiest-first selection does better without (docs/results/noise-digits.md).
+    decides otherwise. Easiest-first selection takes them first, and its sets are then more alike.
     """
     evidence = gather(source, features, rng=rng)
     start = time.perf_counter()
