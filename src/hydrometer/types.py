@@ -49,16 +49,29 @@ def _literal(value: Scalar) -> str:
 
 
 @dataclass(frozen=True)
+class Belief:
+    """How far the labels of a split are believed, where not all are alike.
+
+    `weight` is (n,) float32, positive; `target` is (n, k) float32, rows sum to one.
+    """
+
+    weight: Tensor
+    target: Tensor
+
+
+@dataclass(frozen=True)
 class Split:
     """Images and labels of one part of a source.
 
     `images` is (n, c, h, w) uint8, possibly memory-mapped; `labels` is (n,) int64; `index` is (n,)
     int64, the rows of the original part that these are (`train` and `val` share one original).
+    `belief` is there where a trust estimator mended labels, for those who can use more than labels.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
+    belief: Belief | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,4 +1,8 @@
+import dataclasses
+
 import pytest
+import torch
+from torch.nn import functional as F
 
 import tiny
 from hydrometer import digest, protocols, registry
@@ -27,6 +31,7 @@ RELEASED = {
     "as-gvbsm-small@1": "dd7cf3c8e964b74e04df",
     "as-gvbsm-tiny@1": "803f390555481a642a66",
     "as-gvbsm@1": "e96c96ef6982c5d46eda",
+    "as-idm@1": "edae98f5e32073ab8578",
     "as-lpld-tiny@1": "660203df5d62c0201ea8",
     "as-lpld@1": "a695404a25bc7b1ad6f3",
     "as-minimax@1": "86a337d7061011977b86",
@@ -162,3 +167,29 @@ def test_aug_protocol_crosses_sets_and_augmentation():
 def test_as_datm_refuses_a_set_without_soft_labels():
     with pytest.raises(HydrometerError, match="soft labels"):
         protocols.load("as-datm@1").arms(case())
+
+
+def test_as_idm_trains_on_all_enlarged_tiles_and_on_whole_images():
+    given = case()
+    images = given.subject.images
+    arms = {a.name: a for a in protocols.load("as-idm@1").arms(given)}
+    (tiles,), (whole,) = arms["subject"].sets, arms["subject_whole"].sets
+    assert whole is given.subject and tiles.digest != whole.digest
+    assert tiles.labels.tolist() == [c for c in whole.labels.tolist() for _ in range(4)]
+    quarters = [images[..., i : i + 4, j : j + 4] for i in (0, 4) for j in (0, 4)]
+    for place, quarter in enumerate(quarters):
+        wanted = F.interpolate(quarter / 255, size=(8, 8), mode="bilinear")
+        torch.testing.assert_close(tiles.images[place::4], wanted)
+    assert [len(s) for s in arms["random"].sets] == [len(whole)] * 5
+    assert arms["subject"].recipe == arms["random"].recipe
+
+
+def test_as_idm_keeps_weights_with_their_tiles_and_drops_soft_labels():
+    given = case()
+    n = len(given.subject)
+    subject = dataclasses.replace(
+        given.subject, weights=torch.arange(n).float(), soft=torch.zeros(n, 3)
+    )
+    tiles = protocols.load("as-idm@1").arms(Case(subject, SOURCE, ()))[0].sets[0]
+    assert tiles.weights.tolist() == [float(i) for i in range(n) for _ in range(4)]
+    assert tiles.soft is None and tiles.index is None

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from hydrometer.artifact.container import make
-from hydrometer.types import CompressedSet, Source
+from hydrometer.types import CompressedSet, Recipe, Source, Spec
+
+LEAST_PROBABILITY = 1e-9
+"""Of a target, so that its logarithm is finite."""
 
 
 def from_rows(
@@ -33,7 +38,28 @@ def from_rows(
 
 
 def whole(source: Source) -> CompressedSet:
-    """All of `train` as a set, its images not copied."""
+    """All of `train` as a set under its labels, its images not copied."""
+    return _every(source)
+
+
+def believed(source: Source) -> CompressedSet:
+    """All of `train` as a set, with weights and soft labels where its labels are believed unequally."""
+    belief = source.train.belief
+    if belief is None:
+        return _every(source)
+    return _every(source, belief.target.clamp(min=LEAST_PROBABILITY).log(), belief.weight)
+
+
+def believing(recipe: Recipe, source: Source) -> Recipe:
+    """The recipe for a student of `believed`: with soft labels where the source has them."""
+    if source.train.belief is None:
+        return recipe
+    return replace(recipe, labels="given", loss=Spec("soft-cross-entropy"))
+
+
+def _every(
+    source: Source, soft: Tensor | None = None, weights: Tensor | None = None
+) -> CompressedSet:
     return make(
         source.train.images,
         source.train.labels,
@@ -42,5 +68,7 @@ def whole(source: Source) -> CompressedSet:
         budget="fraction=1.0",
         seed=None,
         seconds=0.0,
+        soft=soft,
+        weights=weights,
         index=source.train.index,
     )

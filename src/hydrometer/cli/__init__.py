@@ -14,6 +14,7 @@ from hydrometer.cli import (
     attribute,
     bench,
     board,
+    cache,
     compress,
     demo,
     doctor,
@@ -80,6 +81,7 @@ for module, name in (
     app.command(name)(module.command)
 app.add_typer(bench.app, name="bench")
 app.add_typer(board.app, name="board")
+app.add_typer(cache.app, name="cache")
 
 
 def main() -> None:

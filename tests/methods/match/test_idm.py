@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 import tiny
 from hydrometer import methods, registry, sources, students
+from hydrometer.artifact.composites import expand
 from hydrometer.engine.data import Images, Lens
 from hydrometer.methods.match.idm import terms
 from hydrometer.methods.match.images import begin
@@ -13,7 +14,6 @@ from hydrometer.methods.match.networks import flat, fresh
 from hydrometer.methods.match.outer import Judge
 from hydrometer.methods.match.pool import Pool
 from hydrometer.methods.match.sampler import arrange
-from hydrometer.methods.match.tiles import expand
 from hydrometer.testing.methods import MethodContract
 from hydrometer.types import Budget, HydrometerError
 

@@ -185,6 +185,20 @@ def test_recalled_labels_are_right_and_can_be_refused(estimator):
     )
 
 
+@recalling
+def test_a_class_below_its_floor_gets_images_back_that_others_are_refused(estimator):
+    features, labels = clean()
+    given = flip(labels, 0.3, 4)
+    given[(labels != 3) & (given == 3)] = 0
+    # Of class 3 thirty labels are left; its other images are spread over all classes.
+    given[labels == 3] = np.r_[np.full(30, 3), np.arange(70) % 3]
+    report = partial(estimator, recall=False, least=40)(evidence(features, given, 4))
+    recalled = report.provenance == Provenance.RECALIBRATED
+    assert recalled.any()
+    assert (report.target.argmax(1)[recalled] == 3).all()
+    assert (labels[recalled] == 3).mean() > 0.9
+
+
 def test_a_global_mixture_would_lose_a_class_where_class_wise_ones_do_not():
     rng = np.random.default_rng(0)
     easy, hard = rng.lognormal(-5, 0.4, 300), rng.lognormal(0, 0.4, 100)

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from hydrometer import students
 from hydrometer.artifact.container import make
-from hydrometer.artifact.rows import whole
+from hydrometer.artifact.rows import believed, believing
 from hydrometer.engine.environment import default_device
 from hydrometer.engine.teachers import Teacher
 from hydrometer.execute.lab import Lab
@@ -252,8 +252,8 @@ def _watched(source: Source, teacher: Teacher, how: Switches) -> Watched:
 
 
 def _squeezed(source: Source, network: str, epochs: int) -> Teacher:
-    lab, data = Lab(source, default_device()), whole(source)
-    recipe: Recipe = observer_recipe(source)
+    lab, data = Lab(source, default_device()), believed(source)
+    recipe: Recipe = believing(observer_recipe(source), source)
     recipe = dataclasses.replace(
         recipe, student=students.spec(network), epochs=epochs or recipe.epochs
     )

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hydrometer import digest, seeds, students, units
-from hydrometer.artifact.rows import whole
+from hydrometer.artifact.rows import believed, believing
 from hydrometer.artifact.writing import whole as written_whole
 from hydrometer.engine.data import Lens
 from hydrometer.engine.loop import Cohort, Job, train
@@ -117,8 +117,9 @@ def folder(source: Source, how: Recipe) -> Path:
 def obtain(source: Source, lens: Lens, how: Recipe, count: int) -> list[Expert]:
     """The experts of seeds 0 to `count` - 1, each from the cache or trained now.
 
-    After a kill those that were complete are there. What is missing is logged with its size before
-    it is trained.
+    Where labels of the source are believed unequally they learn its soft targets, by weight. After a
+    kill those that were complete are there. What is missing is logged with its size before it is
+    trained.
 
     Raises:
         HydrometerError: `count` is below one, the disk cannot hold them, an expert diverged, or a
@@ -126,6 +127,7 @@ def obtain(source: Source, lens: Lens, how: Recipe, count: int) -> list[Expert]:
     """
     if count < 1:
         raise HydrometerError(f"experts is {count}; give at least 1")
+    how = believing(how, source)
     home = folder(source, how)
     home.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in range(count) if not _path(home, seed).is_file()]
@@ -156,7 +158,7 @@ def _path(home: Path, seed: int) -> Path:
 def _train(source: Source, lens: Lens, how: Recipe, group: Sequence[int], home: Path) -> None:
     """Train a cohort of experts, and write each to its file."""
     start = time.perf_counter()
-    data = whole(source)
+    data = believed(source)
     jobs = [Job(Trial(data.digest, source.digest, how, seed), data) for seed in group]
     shots = [_initial(source, how, group)]
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hydrometer import students
+from hydrometer.artifact.composites import expand
 from hydrometer.methods.match.dm import mean_features
 from hydrometer.methods.match.images import Canvas, counts, is_small, student_for
 from hydrometer.methods.match.outer import Descent, Watch
@@ -19,7 +20,7 @@ from hydrometer.methods.match.pixels import Frame, Steps, learn
 from hydrometer.methods.match.pool import Pool
 from hydrometer.methods.match.sampler import Layout, Sampler
 from hydrometer.methods.match.siamese import Views
-from hydrometer.methods.match.tiles import expand, refuse_bad_factor
+from hydrometer.methods.match.tiles import refuse_bad_factor
 from hydrometer.registry import register
 from hydrometer.types import Budget, CompressedSet, HydrometerError, Scalar, Source
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from hydrometer import students
+from hydrometer.artifact.composites import expand
 from hydrometer.artifact.container import make
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Cohort, Job, hits, train
 from hydrometer.methods.match.journal import Course, Journal, Outcome, State
 from hydrometer.methods.match.siamese import DSA
-from hydrometer.methods.match.tiles import expand
 from hydrometer.types import HydrometerError, Recipe, Source, Spec, Trial
 
 _LOG = logging.getLogger(__name__)

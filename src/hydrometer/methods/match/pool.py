@@ -35,7 +35,8 @@ class Pool:
 
     Trained by SGD 0.01 with momentum 0.9 and weight decay 5e-4 on batches of 256 real images without
     augmentation: Zhao et al., "Improved Distribution Matching for Dataset Condensation" (CVPR 2023,
-    arXiv 2307.09742), section 4.2, with the numbers of the authors' code.
+    arXiv 2307.09742), section 4.2, with the numbers of the authors' code. Where labels of the source
+    are believed unequally they learn its soft targets, by weight.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Pool:
         self.spec, self.source, self.images, self.size, self.rng = spec, source, images, size, rng
         self.device = images.lens.device
         self.labels = source.train.labels.to(self.device)
+        self.belief = source.train.belief
         self.model = fresh(spec, source, np.random.default_rng(0), self.device)
         self.network = Network(self.model)
         self.members: list[Member] = []
@@ -91,8 +93,15 @@ class Pool:
         rows = torch.from_numpy(drawn).to(self.device)
         weights = member.weights.requires_grad_()
         logits = self.network(weights, self.images[rows])
-        (slope,) = torch.autograd.grad(F.cross_entropy(logits, self.labels[rows]), weights)
+        (slope,) = torch.autograd.grad(self._loss(logits, rows), weights)
         member.weights = weights.detach()
         member.velocity = _MOMENTUM * member.velocity + slope + _DECAY * member.weights
         member.weights = member.weights - _RATE * member.velocity
         return float((logits.argmax(-1) == self.labels[rows]).float().mean())
+
+    def _loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Mean cross entropy of a batch, weighted where labels are believed unequally."""
+        if self.belief is None:
+            return F.cross_entropy(logits, self.labels[rows])
+        target, weight = (t.to(self.device)[rows] for t in (self.belief.target, self.belief.weight))
+        return F.cross_entropy(logits, target, reduction="none") @ weight / weight.sum()

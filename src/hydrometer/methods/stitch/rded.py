@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hydrometer.artifact.container import make
-from hydrometer.artifact.rows import whole
+from hydrometer.artifact.rows import believed, believing
 from hydrometer.engine.environment import default_device
 from hydrometer.engine.teachers import Teacher, recall, recipe_of
 from hydrometer.execute.lab import Lab
@@ -124,8 +124,8 @@ def _teacher(source: Source, teacher: str) -> Teacher:
     lab = Lab(source, default_device())
     if teacher != "network":
         return recall(teacher, source, lab.lens(recipe_of(teacher).whiten))
-    data = whole(source)
-    return lab.teach(Trial(data.digest, source.digest, observer_recipe(source), seed=0), data)
+    data, how = believed(source), believing(observer_recipe(source), source)
+    return lab.teach(Trial(data.digest, source.digest, how, seed=0), data)
 
 
 def _drawn(

@@ -19,6 +19,7 @@ from hydrometer.methods.trust.report import (
     Mask,
     Round,
     TrustReport,
+    admitted,
     compose,
     everything,
     floor,
@@ -35,14 +36,20 @@ CONCENTRATED = 0.6
 
 @register("trust")
 def combined(
-    source: Source, *, wanted: int = 0, features: str = "network", rng: np.random.Generator
+    source: Source,
+    *,
+    wanted: int = 0,
+    features: str = "network",
+    recall: bool | None = None,
+    rng: np.random.Generator,
 ) -> TrustReport:
     """Counts from cleanlab's calibrated joint, order from loss mixtures, recall by TAD's anchors.
 
     Ours, after Northcutt et al. (JAIR 2021) and Wu et al. (arXiv 2502.05027): of each given class as
     many images are dropped as the joint finds wrong, those with the lowest mean of in-sample and
     out-of-fold class-wise mixture posteriors. Where the two disagree twofold on the count of a noisy
-    class, the report says so, and the mixture is followed if the errors go to one other class.
+    class, the report says so, and the mixture is followed if the errors go to one other class. `recall`
+    is as in `tad`.
 
     Raises:
         HydrometerError: cleanlab is missing.
@@ -53,7 +60,7 @@ def combined(
     found = merged(
         evidence,
         least=floor(wanted, evidence.classes),
-        recall=wants_recall(wanted, len(evidence.given)),
+        recall=wants_recall(wanted, len(evidence.given)) if recall is None else recall,
     )
     return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
 
@@ -75,8 +82,7 @@ def merged(evidence: Evidence, *, least: int = 10, recall: bool = True) -> Trust
     trusted = _without(given, trust, counts, least)
     taken = anchors.recall(evidence.features, given, k, trust, trusted)
     suggested = taken.reliability.argmax(1)
-    if not recall:
-        taken = replace(taken, recalled=np.zeros_like(taken.recalled))
+    taken = admitted(taken, trusted, given, least, wanted=recall)
     monitors = Round(int(trusted.sum()), int(taken.recalled.sum()), inside.separation, inside.gain)
     return compose(
         "combined", given, trust, trusted, suggested, taken, rounds=[monitors], notes=notes

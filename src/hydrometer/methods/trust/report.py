@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -108,6 +108,16 @@ def floor(wanted: int, classes: int) -> int:
 def wants_recall(wanted: int, images: int) -> bool:
     """Whether recalled images help: full training and large sets gain, small ones want purity."""
     return wanted == 0 or wanted >= BALANCED_SHARE * images
+
+
+def admitted(found: Recall, trusted: Mask, given: Labels, least: int, *, wanted: bool) -> Recall:
+    """All of a recall where it is wanted, else what goes to classes with fewer than `least` trusted."""
+    if wanted:
+        return found
+    classes = found.reliability.shape[1]
+    short = np.bincount(given[trusted], minlength=classes) < least
+    needed = short[found.reliability.argmax(1)]
+    return replace(found, recalled=found.recalled & needed)
 
 
 def at_least(trusted: Mask, trust: Floats, given: Labels, classes: int, least: int) -> Mask:

@@ -15,6 +15,12 @@ refitting always against the given labels; two rounds, with the first as fallbac
 and the no-harm rule: where the confident joint finds less than 2 % of noise, in all or in one class,
 all of its labels are kept. The consistency term, whose form is unknown, is left out. No figure of the
 paper's may be expected of this.
+
+Compressors get the kept images under their final labels. Beside labels, the weights and soft targets of
+recalled images reach expert trajectories, the networks IDM trains, the teachers of decoupled methods and
+RDED, and, as weights, the class means and gradients of real images. They do not reach the scores and
+features of selection, batch norm's moments in a teacher, or the choice of starting images; classes
+with few kept images are not skipped, as floors hold for all.
 """
 
 from __future__ import annotations
@@ -35,6 +41,7 @@ from hydrometer.methods.trust.report import (
     Recall,
     Round,
     TrustReport,
+    admitted,
     at_least,
     compose,
     everything,
@@ -57,12 +64,14 @@ def tad(
     wanted: int = 0,
     features: str = "network",
     rounds: int = 2,
+    recall: bool | None = None,
     rng: np.random.Generator,
 ) -> TrustReport:
     """Class-wise loss mixtures divide, anchors recalibrate, a few rounds: the dual loop of TAD.
 
     `features` are `network` or `pixels`. Images are recalled where many are wanted (2 % of train, or
-    all), because small sets gain from purity alone.
+    all), because small sets gain from purity alone, and into classes below their floor; `recall`
+    decides otherwise. Easiest-first selection takes them first, and its sets are then more alike.
     """
     evidence = gather(source, features, rng=rng)
     start = time.perf_counter()
@@ -70,7 +79,7 @@ def tad(
         evidence,
         rounds=rounds,
         least=floor(wanted, evidence.classes),
-        recall=wants_recall(wanted, len(evidence.given)),
+        recall=wants_recall(wanted, len(evidence.given)) if recall is None else recall,
         rng=rng,
     )
     return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
@@ -119,9 +128,7 @@ def diverted(
         chosen = turns[0]
         notes.append("trust shrank from round to round: the first one counts")
     suggested = chosen.recall.reliability.argmax(1)
-    taken = chosen.recall
-    if not recall:
-        taken = replace(taken, recalled=np.zeros_like(taken.recalled))
+    taken = admitted(chosen.recall, chosen.trusted, given, least, wanted=recall)
     return compose(
         "tad",
         given,

@@ -12,16 +12,17 @@ from hydrometer.methods.budget import per_class
 from hydrometer.methods.trust.quality import quality
 from hydrometer.methods.trust.report import Provenance, TrustReport, doubts
 from hydrometer.sources.noise import NoisySource
-from hydrometer.types import Budget, CompressedSet, HydrometerError, Source, Split, Trusted
+from hydrometer.types import Belief, Budget, CompressedSet, HydrometerError, Source, Split, Trusted
 
 
 def trusted(source: Source, report: TrustReport) -> Source:
     """The source with the kept rows of `train` under given or recalibrated labels; `index` stays.
 
-    `val` is left as noisy as it is. A recalibrated image gets the likeliest class of its target, and
-    weights are left to those who can use them: compressors take hard labels and no weights. Where all
-    is kept the source comes back as it is; otherwise its digest differs, so that no network trained
-    on the one passes for one of the other.
+    `val` is left as noisy as it is. A recalibrated image gets the likeliest class of its target as its
+    label; where there are any, soft targets and weights of all kept images come along as `belief`,
+    which the machinery that methods share reads: experts, teachers, real batches. Where all is kept
+    the source comes back as it is; otherwise its digest differs, so that no network trained on the
+    one passes for one of the other.
 
     Raises:
         HydrometerError: The report is of another source, or leaves a class without an image.
@@ -45,12 +46,22 @@ def trusted(source: Source, report: TrustReport) -> Source:
     ]
     if empty:
         raise HydrometerError(f"no image of class {empty[0]!r} of {source.name} is trusted")
-    index = train.index[rows]
+    index, belief = train.index[rows], _belief(report)
+    told = () if belief is None else (belief.weight, belief.target)
+    version = 1 if belief is None else 2
     return replace(
         source,
-        train=Split(train.images[rows], labels, index),
-        digest=digest.of_tensors(index, labels, salt=f"trust@1/{source.digest}"),
+        train=Split(train.images[rows], labels, index, belief),
+        digest=digest.of_tensors(index, labels, *told, salt=f"trust@{version}/{source.digest}"),
     )
+
+
+def _belief(report: TrustReport) -> Belief | None:
+    """Weights and targets of the kept rows; nothing where they say no more than the labels."""
+    weight, target = report.weight[report.keep], report.target[report.keep]
+    if (weight == 1).all() and (target.max(1) == 1).all():
+        return None
+    return Belief(torch.from_numpy(weight).float(), torch.from_numpy(target).float())
 
 
 def affordable(source: Source, seen: Source, budget: Budget) -> Budget:
