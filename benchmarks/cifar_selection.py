@@ -38,7 +38,7 @@ from hydrometer.report import text
 from hydrometer.sources import sealed
 from hydrometer.store import Store
 from hydrometer.types import ArmResult, Budget, CompressedSet, Scalar, Spec
-from tabulate_results import environment_line, table
+from tabulate_results import environment_line, table, write
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 FAMILIES = ("hydrometer.methods.select.", "hydrometer.methods.stitch.")
@@ -199,11 +199,11 @@ def run(bench: Bench, plan: list[Contender], page: Path) -> tuple[dict[str, Row]
             pending.remove(contender)
             rows |= found or {}
             told(contender, rows, failed, len(plan) - len(pending), len(plan), start)
-            write(page, bench, plan, rows, failed)
+            put(page, bench, plan, rows, failed)
         if pending and not moved:
             time.sleep(WAIT_SECONDS if helping else 0)
             helping = True
-    write(page, bench, plan, rows, failed)
+    put(page, bench, plan, rows, failed)
     return rows, failed
 
 
@@ -330,12 +330,11 @@ def gain(row: Row, rows: dict[str, Row], over: str = "random") -> str:
     return text.estimate(metrics.estimate("ior", pair), "ior")
 
 
-def write(
+def put(
     page: Path, bench: Bench, plan: list[Contender], rows: dict[str, Row], failed: dict[str, str]
 ) -> None:
     """Write the page with the rows there are."""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text("\n".join(lines(bench, plan, rows, failed)) + "\n", encoding="utf-8")
+    write(page, "\n".join(lines(bench, plan, rows, failed)))
 
 
 def lines(
