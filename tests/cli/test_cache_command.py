@@ -33,6 +33,13 @@ def test_what_is_forgotten_is_gone_and_nothing_else(succeed, home):
     assert not (home / "experts" / "abc").exists() and (home / "matching" / "def").is_dir()
 
 
+def test_what_is_forgotten_is_told_as_json(succeed, home):
+    out, said = succeed("cache", "forget", "matching", "--json")
+    (gone,) = json.loads(out)
+    assert (gone["name"], gone["bytes"]) == ("matching/def", 30)
+    assert "matching/def" in said and not (home / "matching" / "def").exists()
+
+
 def test_a_kind_that_does_not_exist_is_one_sentence(refused):
     assert "no kind 'everything'" in refused("cache", "forget", "everything")
     assert "no kind 'everything'" in refused("cache", "show", "everything")

@@ -53,11 +53,14 @@ def forget(
         float, typer.Option(min=0, help="Only what has not changed for so many days.")
     ] = 0.0,
     dry_run: Annotated[bool, typer.Option(help="Say what would go, and keep it.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Delete what is kept; it is made again when it is asked for.
 
     What a process is just making stays.
     """
+    import json as encoder
+
     from hydrometer import units
     from hydrometer.cli.console import talk, write
     from hydrometer.store import trained
@@ -66,9 +69,12 @@ def forget(
     for item in trained.chosen(names, days):
         if dry_run or trained.forget(item):
             gone.append(item)
-            write(line(item))
+            (talk.print if json else write)(line(item))
         else:
             talk.print(f"{item.name} is in use and stays")
+    if json:
+        write(encoder.dumps([as_json(item) for item in gone]))
+        return
     said = "would be forgotten" if dry_run else "forgotten"
     write(f"{len(gone)} {said}, {units.bytes(sum(item.bytes for item in gone))}")
 
