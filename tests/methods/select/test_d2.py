@@ -1,7 +1,11 @@
 import numpy as np
+import pytest
 import torch
 
-from hydrometer.methods.select.d2 import pass_messages
+import tiny
+from hydrometer import registry
+from hydrometer.methods.select.d2 import d2, pass_messages
+from hydrometer.types import Budget, HydrometerError
 
 
 def test_messages_are_those_of_loops_over_the_graph():
@@ -37,3 +41,17 @@ def test_equal_scores_go_by_row():
     near = torch.empty(3, 0, dtype=torch.int64)
     found = pass_messages(torch.ones(3), torch.empty(3, 0), near, 3, forward=1.0, reverse=1.0)
     assert found.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("score", ["el2n", "aum", "loss"])
+def test_without_messages_a_named_score_is_taken_easiest_first(score):
+    source, budget, rng = tiny.source(), Budget(per_class=3), np.random.default_rng(0)
+    found = d2(source, budget, score=score, forward=1e9, reverse=1e9, rng=rng)
+    plain = registry.get("method", score)(source, budget, policy="easy", rng=rng)
+    assert found.index.tolist() == plain.index.tolist()
+    assert f"score={score}" in found.card.method
+
+
+def test_a_score_that_does_not_exist_is_one_sentence():
+    with pytest.raises(HydrometerError, match="known: observed, aum"):
+        d2(tiny.source(), Budget(per_class=1), score="best", rng=np.random.default_rng(0))

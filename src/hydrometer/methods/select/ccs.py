@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from hydrometer.methods.budget import per_class
 from hydrometer.methods.recording import Floats, record
+from hydrometer.methods.select import named
 from hydrometer.methods.select.aum import aum_difficulty
 from hydrometer.methods.select.dynamics import recorded
-from hydrometer.methods.select.el2n import el2n_scores
-from hydrometer.methods.select.forgetting import forgetting_scores
 from hydrometer.methods.select.policy import Rows, groups, keep, room, suspects
 from hydrometer.methods.select.scored import gathered
 from hydrometer.registry import register
-from hydrometer.types import Budget, CompressedSet, HydrometerError, Scalar, Source, Spec
-
-SCORES: dict[str, tuple[Callable[..., Floats], str]] = {
-    "aum": (aum_difficulty, "margin"),
-    "el2n": (el2n_scores, "error_norm"),
-    "forgetting": (forgetting_scores, "correct"),
-}
+from hydrometer.types import Budget, CompressedSet, Scalar, Source, Spec
 
 
 @register("method")
@@ -46,12 +39,10 @@ def ccs(
     kept. Here it is 0.3, or a third of what is pruned where that is less. The original is not
     balanced: `balance=global`. Its margins are of probabilities, these of logits.
     """
-    if score not in SCORES:
-        raise HydrometerError(f"score {score!r} is unknown; known: {', '.join(SCORES)}")
+    named.checked(score)
     recording = record(source, runs=runs, epochs=epochs, passes=passes)
     start = time.perf_counter()
-    formula, field = SCORES[score]
-    difficulty = recording.score(formula, field)
+    difficulty = named.difficulty(recording, score)
     doubt = recording.score(aum_difficulty, "margin")
     labels, counts = source.train.labels.numpy(), per_class(source, budget)
     share = default_cutoff(labels, counts, balance) if cutoff is None else cutoff

@@ -8,12 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hydrometer.methods.recording import record
+from hydrometer.methods.select import named
 from hydrometer.methods.select.greedy import greedy
 from hydrometer.methods.select.last_layer import errors
 from hydrometer.methods.select.neighbours import nearest
-from hydrometer.methods.select.observer import see
+from hydrometer.methods.select.observer import Seen, see
 from hydrometer.registry import register
 from hydrometer.types import Budget, CompressedSet, HydrometerError, Scalar, Source, Spec
+
+OBSERVED = "observed"
 
 
 @register("method")
@@ -22,6 +26,7 @@ def d2(
     budget: Budget,
     *,
     prefer: str = "easy",
+    score: str = OBSERVED,
     neighbours: int = 10,
     forward: float = 1.0,
     reverse: float = 1.0,
@@ -31,8 +36,9 @@ def d2(
 
     Direction: the original starts from difficulty, `prefer=hard`: hard images of dense regions first.
     The default is `easy`, which starts from sqrt(2) minus the difficulty, because hard-first fails at
-    the budgets of compression. Difficulty is ||softmax - onehot|| of the observer's clean logits.
-    Selections are nested; equal scores go by row number.
+    the budgets of compression. Difficulty is ||softmax - onehot|| of the observer's clean logits,
+    or a `score` of a recorded run of ten epochs (aum, el2n, forgetting, loss): the policy "greedy"
+    over such a score. Selections are nested; equal scores go by row number.
 
     Maharana, Yadav and Bansal, "D2 Pruning" (ICLR 2024). Deviations: squared
     distances are in units of the class's mean over the graph, so that `forward` and `reverse`, the
@@ -40,7 +46,7 @@ def d2(
     cut-off. Public code has exp(-d) in the forward pass, where the paper and this have exp(-d^2).
 
     Raises:
-        HydrometerError: `prefer` is unknown, `neighbours` is below 1, or a gamma is negative.
+        HydrometerError: `prefer` or `score` is unknown, `neighbours` is below 1, or a gamma is negative.
     """
     if prefer not in ("easy", "hard"):
         raise HydrometerError(f"prefer {prefer!r} is unknown; known: easy, hard")
@@ -49,14 +55,14 @@ def d2(
             f"neighbours={neighbours}, forward={forward}, reverse={reverse}: "
             "give at least 1 neighbour and no negative gamma"
         )
+    named.checked(score, OBSERVED)
     seen = see(source)
-    difficulty = errors(seen.logits, source.train.labels).norm(dim=1)
-    score = difficulty if prefer == "hard" else math.sqrt(2) - difficulty
+    worth, seconds = _worth(source, seen, score, prefer)
 
     def choose(members: Tensor, count: int) -> Tensor:
         squared, near = nearest(seen.features[members], neighbours)
         squared = squared / _mean(squared)
-        return pass_messages(score[members], squared, near, count, forward=forward, reverse=reverse)
+        return pass_messages(worth[members], squared, near, count, forward=forward, reverse=reverse)
 
     args: dict[str, Scalar] = {
         "prefer": prefer,
@@ -64,8 +70,19 @@ def d2(
         "forward": forward,
         "reverse": reverse,
     }
+    args |= {} if score == OBSERVED else {"score": score}
     method = Spec("d2", tuple(sorted(args.items())))
-    return greedy(source, budget, choose, method=method, seconds=seen.seconds)
+    return greedy(source, budget, choose, method=method, seconds=seen.seconds + seconds)
+
+
+def _worth(source: Source, seen: Seen, score: str, prefer: str) -> tuple[Tensor, float]:
+    """How much each image is wanted before its neighbours speak (n,), and the seconds it took."""
+    if score == OBSERVED:
+        difficulty = errors(seen.logits, source.train.labels).norm(dim=1)
+        return difficulty if prefer == "hard" else math.sqrt(2) - difficulty, 0.0
+    recording = record(source)
+    found = torch.from_numpy(named.difficulty(recording, score)).float()
+    return found - found.min() if prefer == "hard" else found.max() - found, recording.seconds
 
 
 def pass_messages(
