@@ -5,6 +5,7 @@ import torch
 from hydrometer.artifact.rows import from_rows, whole
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Job
+from hydrometer.execute import Silent
 from hydrometer.testing.sources import bars as source
 from hydrometer.types import Recipe, Spec, Trial
 
@@ -33,4 +34,23 @@ def lens_and_exams(src, whiten=None):
     return lens, (Images(src.val.images, lens), Images(src.test.images, lens))
 
 
-__all__ = ["CPU", "job", "lens_and_exams", "recipe", "source", "whole"]
+class Watching(Silent):
+    """An observer that keeps what it is told."""
+
+    def __init__(self):
+        self.runs, self.said, self.steps, self.total = [], [], 0, 0
+
+    def begin(self, steps, students):
+        self.total += steps
+
+    def stepped(self, steps):
+        self.steps += steps
+
+    def finished(self, run):
+        self.runs.append(run)
+
+    def say(self, text):
+        self.said.append(text)
+
+
+__all__ = ["CPU", "Watching", "job", "lens_and_exams", "recipe", "source", "whole"]

@@ -23,23 +23,6 @@ from hydrometer.types import HydrometerError, Spec
 SOURCE = tiny.source()
 
 
-class Watching(Silent):
-    def __init__(self):
-        self.runs, self.said, self.steps, self.total = [], [], 0, 0
-
-    def begin(self, steps, students):
-        self.total += steps
-
-    def stepped(self, steps):
-        self.steps += steps
-
-    def finished(self, run):
-        self.runs.append(run)
-
-    def say(self, text):
-        self.said.append(text)
-
-
 @pytest.fixture
 def store(tmp_path):
     with Store(tmp_path / "runs.sqlite") as opened:
@@ -68,7 +51,7 @@ def judged(runs):
 
 
 def test_side_by_side_students_come_to_the_digits_of_one_thread(pair, store, tmp_path):
-    asked, watching = jobs(), Watching()
+    asked, watching = jobs(), tiny.Watching()
     found = pair(asked, Lab(SOURCE, tiny.CPU), store, watching)
     assert len(pair.hands) == 2
     with on_threads(1), Store(tmp_path / "other.sqlite") as other:
@@ -90,7 +73,7 @@ def test_short_work_stays_here_and_comes_to_the_same(store, tmp_path, monkeypatc
 
 
 def test_a_worker_that_dies_is_done_without(pair, store):
-    class Killing(Watching):
+    class Killing(tiny.Watching):
         def finished(self, run):
             super().finished(run)
             if len(self.runs) == 1:

@@ -43,23 +43,6 @@ def store(tmp_path):
         yield opened
 
 
-class Watching(Silent):
-    def __init__(self):
-        self.runs, self.said, self.steps, self.total = [], [], 0, 0
-
-    def begin(self, steps, students):
-        self.total += steps
-
-    def stepped(self, steps):
-        self.steps += steps
-
-    def finished(self, run):
-        self.runs.append(run)
-
-    def say(self, text):
-        self.said.append(text)
-
-
 def jobs(count=6, **changes):
     return [tiny.job(SOURCE, seed=s, **({"epochs": 2} | changes)) for s in range(count)]
 
@@ -75,7 +58,7 @@ def lab():
 
 
 def test_the_digits_are_those_of_a_serial_run(ray, lab, store, tmp_path):
-    watching = Watching()
+    watching = tiny.Watching()
     teacher = lab.teach(tiny.job(SOURCE, epochs=30).trial, tiny.job(SOURCE).data).card.digest
     taught = tiny.job(SOURCE, labels="teacher", loss=Spec("kl"), teacher=(teacher,))
     asked = [*jobs(4), taught, tiny.job(SOURCE, rows=range(60), epochs=1), *jobs(2)]
@@ -89,14 +72,14 @@ def test_the_digits_are_those_of_a_serial_run(ray, lab, store, tmp_path):
 
 def test_a_second_time_nothing_is_trained(ray, lab, store):
     first = ray(jobs(), lab, store, Silent())
-    watching = Watching()
+    watching = tiny.Watching()
     assert ray(jobs(), lab, store, watching) == first
     assert watching.runs == []
 
 
 @pytest.mark.slow
 def test_a_stop_keeps_finished_students_and_frees_the_others(ray, lab, store):
-    class Stopping(Watching):
+    class Stopping(tiny.Watching):
         def finished(self, run):
             raise KeyboardInterrupt
 
@@ -133,7 +116,7 @@ def test_what_fails_for_good_is_said_and_the_rest_goes_on(ray, lab, store, tmp_p
     registry.use(tmp_path / "deadly.py")
     monkeypatch.setattr(ray, "retries", 1)
     deadly, clumsy = (tiny.job(SOURCE, student=Spec(name)) for name in ("deadly", "clumsy"))
-    watching = Watching()
+    watching = tiny.Watching()
     with pytest.raises(
         HydrometerError, match=r"2 of 4 students failed .*deadly, seed 0.*others are"
     ):
@@ -157,7 +140,7 @@ def test_without_ray_it_says_how_to_install_it(monkeypatch):
         pass
 
 
-class Killing(Watching):
+class Killing(tiny.Watching):
     """Kills a worker that is at work after each student, until one is missed."""
 
     def finished(self, run):
