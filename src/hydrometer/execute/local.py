@@ -28,7 +28,7 @@ from hydrometer.engine.loop import Job
 from hydrometer.execute import Executor, Manner, Observer, Silent, pace, serial
 from hydrometer.execute.claims import Claims
 from hydrometer.execute.lab import Lab
-from hydrometer.execute.worker import Order, Parcels, Worker, setting
+from hydrometer.execute.worker import Order, Parcels, Worker, image_bytes, setting
 from hydrometer.registry import register
 from hydrometer.store import Store
 from hydrometer.types import HydrometerError, Run, Source
@@ -117,8 +117,11 @@ class Local:
 
     def staff(self, wanted: int) -> None:
         """Have so many workers, or as many as there is memory for."""
-        room = min(wanted, self.most, max(1, _fitting() + len(self.hands)))
-        while len(self.hands) < room:
+        missing = min(wanted, self.most) - len(self.hands)
+        if missing < 1:
+            return  # looked at after every message
+        least = 0 if self.hands else 1
+        for _ in range(min(missing, max(least, _fitting()))):
             self.hands.append(_Hand())
 
     def lost(self, hand: _Hand) -> None:
@@ -130,7 +133,7 @@ class Local:
     def parcel(self, source: Source) -> Source | None:
         """What of a source is sent: small ones, and those that cannot be opened by name."""
         if source.digest not in self.opened:
-            self.opened[source.digest] = _bytes(source) > SENT_BYTES and _opens(source)
+            self.opened[source.digest] = image_bytes(source) > SENT_BYTES and _opens(source)
         return None if self.opened[source.digest] else source
 
 
@@ -329,10 +332,6 @@ def _travels(error: Exception) -> bool:
 def _work_of(job: Job) -> int:
     """Images that a student is shown."""
     return job.trial.recipe.epochs * len(job.data)
-
-
-def _bytes(source: Source) -> int:
-    return sum(part.images.nbytes for part in (source.train, source.val, source.test))
 
 
 def _opens(source: Source) -> bool:

@@ -52,9 +52,13 @@ def setting(lab: Lab, device: str) -> Setting:
 
 
 def travels(source: Source) -> bool:
-    """Whether a source is small enough to be sent."""
-    parts = (source.train, source.val, source.test)
-    return sum(part.images.nbytes for part in parts) <= SHIPPED_BYTES
+    """Whether a source is small enough to be sent to another machine."""
+    return image_bytes(source) <= SHIPPED_BYTES
+
+
+def image_bytes(source: Source) -> int:
+    """Bytes of all stored images of a source."""
+    return sum(part.images.nbytes for part in (source.train, source.val, source.test))
 
 
 class Parcels:
