@@ -30,10 +30,9 @@ from hydrometer.protocols import (
     SGD,
     Case,
     Settings,
-    random_sets,
+    beside_random,
     recipe,
     release,
-    seeds_of,
 )
 from hydrometer.types import Arm, CompressedSet
 
@@ -42,11 +41,11 @@ _FACTOR = 2
 
 def arms(case: Case, settings: Settings) -> list[Arm]:
     """Enlarged tiles, images as they are, and random images under the same settings."""
-    base, seeds = recipe(settings, case.source), seeds_of(settings)
+    as_it_is, random = beside_random(case, settings, recipe(settings, case.source))
     return [
-        Arm("subject", (enlarged(case.subject),), base, settings.rates, seeds),
-        Arm("subject_whole", (case.subject,), base, settings.rates, seeds),
-        Arm("random", random_sets(case, settings), base, settings.rates, seeds),
+        dataclasses.replace(as_it_is, sets=(enlarged(case.subject),)),
+        dataclasses.replace(as_it_is, name="subject_whole"),
+        random,
     ]
 
 

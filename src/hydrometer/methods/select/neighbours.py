@@ -18,10 +18,10 @@ def nearest(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
     n, count = len(points), min(count, len(points) - 1)
     centred = points - points.mean(0)
     squares = centred.square().sum(1)
-    distances, found = torch.empty(n, count), torch.empty(n, count, dtype=torch.int64)
+    distances, found = points.new_empty(n, count), torch.empty(n, count, dtype=torch.int64)
     # All memory is taken once: small results between large temporaries would keep these from reuse.
-    height = max(1, BLOCK // n)
-    products, apart = torch.empty(height, n), torch.empty(height, n)
+    height = min(n, max(1, BLOCK // n))
+    products, apart = points.new_empty(height, n), points.new_empty(height, n)
     for rows in torch.split(torch.arange(n), height):
         product, block = products[: len(rows)], apart[: len(rows)]
         torch.mm(centred[rows], centred.T, out=product)
