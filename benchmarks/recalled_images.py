@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from hydrometer import protocols, registry, seeds, sources, verdict
-from hydrometer.bench.noisy import redrawn
 from hydrometer.engine.environment import default_device
 from hydrometer.execute import Silent
 from hydrometer.execute.lab import Lab
@@ -143,7 +142,7 @@ def spread(found: CompressedSet) -> float:
 
 def replicate(seed: int, asked: argparse.Namespace, store: Store) -> dict[str, Row]:
     """All arms of one noise seed."""
-    source = sources.load(redrawn(asked.source, seed))
+    source = sources.load(sources.redrawn(asked.source, seed))
     if not isinstance(source, NoisySource):
         raise SystemExit(f"{asked.source} has no noise")
     lab, found = Lab(source, default_device()), {}

@@ -19,6 +19,12 @@ def test_specs_read_back(text):
 def test_a_spec_inside_a_spec_keeps_its_commas():
     inner = registry.parse("pca(prune=el2n(epochs=4,runs=2),factor=2)").kwargs
     assert inner == {"factor": 2, "prune": "el2n(epochs=4,runs=2)"}
+    deep = registry.parse("pca(prune=el2n(epochs=4,student=net(depth=3,width=32)),factor=2)").kwargs
+    assert deep == {"factor": 2, "prune": "el2n(epochs=4,student=net(depth=3,width=32))"}
+    assert registry.parse("a(b=c(d=e(f=1,g=2),h=3),i=4)").kwargs == {
+        "b": "c(d=e(f=1,g=2),h=3)",
+        "i": 4,
+    }
 
 
 @pytest.mark.parametrize("text", ["", "3x", "a(b)", "a(=1)", "a(b=1", "a b"])

@@ -15,7 +15,7 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -140,8 +140,6 @@ def unknown(kind: str, name: str, known: list[str]) -> HydrometerError:
 
 
 _SPEC = re.compile(r"([A-Za-z][\w.@-]*)\s*(?:\((.*)\))?", re.DOTALL)
-_COMMA = re.compile(r",(?![^()]*\))")
-"""A comma outside brackets: the next bracket after one inside them closes."""
 
 
 def parse(text: str) -> Spec:
@@ -155,12 +153,23 @@ def parse(text: str) -> Spec:
         raise HydrometerError(f"cannot read {text!r}; write name or name(key=value,...)")
     name, inside = match.group(1), match.group(2) or ""
     args: list[tuple[str, Scalar]] = []
-    for part in filter(None, (p.strip() for p in _COMMA.split(inside))):
+    for part in filter(None, (p.strip() for p in arguments(inside))):
         key, equals, value = part.partition("=")
         if not equals or not key.strip().isidentifier():
             raise HydrometerError(f"cannot read {part!r} in {text!r}; arguments are key=value")
         args.append((key.strip(), _value(value.strip())))
     return Spec(name.lower() if "." not in name else name, tuple(sorted(args)))
+
+
+def arguments(text: str) -> Iterator[str]:
+    """Pieces between commas that no bracket encloses."""
+    depth = start = 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and not depth:
+            yield text[start:at]
+            start = at + 1
+    yield text[start:]
 
 
 def _value(text: str) -> Scalar:

@@ -358,3 +358,13 @@ def test_a_diverged_run_is_refused_and_not_kept(monkeypatch, tmp_path):
     with pytest.raises(HydrometerError, match="diverged"):
         record(SOURCE, epochs=2)
     assert not [p for p in (tmp_path / "recordings").iterdir() if p.is_dir()]
+
+
+def test_a_named_student_is_recorded_for_itself():
+    usual = record(SOURCE, epochs=1).traces[0].card
+    named = (
+        record(SOURCE, epochs=1, student="convnet(depth=2,norm=instance,width=8)").traces[0].card
+    )
+    assert "width=8" in named.recipe and named.recipe != usual.recipe
+    with pytest.raises(HydrometerError, match="convnte"):
+        record(SOURCE, epochs=1, student="convnte-3")

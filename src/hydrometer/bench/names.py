@@ -9,7 +9,6 @@ from hydrometer import protocols, registry, sources, students
 from hydrometer.bench import plan
 from hydrometer.bench.plan import Cell, Plan, unknown
 from hydrometer.protocols import Protocol
-from hydrometer.sources import noise
 from hydrometer.types import HydrometerError
 
 
@@ -29,11 +28,11 @@ def protocol(cell: Cell) -> Protocol:
 
 
 def _source(text: str) -> None:
-    """A source whose kind and noise are known; whether its files are there shows when it is loaded."""
+    """A source whose kind and modifiers are known; whether its files are there shows later."""
     base, *modifiers = sources.dissect(text)
     _known("source", base.partition(":")[0].lower().replace("_", "-"))
     for modifier in modifiers:
-        noise.parse(modifier)
+        sources.check(modifier)
 
 
 def _method(text: str) -> None:

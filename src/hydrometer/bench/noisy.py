@@ -21,7 +21,6 @@ from hydrometer.bench import results
 from hydrometer.bench.names import CHECKS
 from hydrometer.bench.plan import NO_TRUST, Cell, Plan
 from hydrometer.methods.trust import ORACLE
-from hydrometer.sources import noise
 from hydrometer.stats import bootstrap
 from hydrometer.stats.bootstrap import Array
 from hydrometer.store import Store
@@ -44,7 +43,7 @@ class Question:
     student: str | None = None
 
     def __post_init__(self) -> None:
-        if len(sources.dissect(self.source)) < 2:
+        if self.clean == self.source:
             raise HydrometerError(
                 f"source {self.source!r} names no noise; write one behind it, such as "
                 f"{self.source}+symmetric:0.4"
@@ -55,7 +54,7 @@ class Question:
     @property
     def clean(self) -> str:
         """The source without its noise."""
-        return sources.dissect(self.source)[0]
+        return sources.unmodified(self.source)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -65,7 +64,7 @@ class Question:
 
     def cell(self, arm: str, replicate: int, *, clean: bool = False) -> Cell:
         """The verdict of one arm in one replicate."""
-        source = self.clean if clean else redrawn(self.source, replicate)
+        source = self.clean if clean else sources.redrawn(self.source, replicate)
         believed = None if arm == NO_TRUST else arm
         return Cell(
             source, self.method, self.budget, replicate, self.protocol, self.student, believed
@@ -114,17 +113,6 @@ class Answer(Stored):
     noisy: tuple[ArmScore, ...]
     clean: tuple[ArmScore, ...]
     notices: tuple[str, ...] = ()
-
-
-def redrawn(source: str, replicate: int) -> str:
-    """The source with every noise drawn from a seed that is so much higher.
-
-    >>> redrawn("digits+symmetric:0.4", 2)
-    'digits+symmetric:0.4@2'
-    """
-    base, *modifiers = sources.dissect(source)
-    parsed = [noise.parse(modifier) for modifier in modifiers]
-    return "+".join([base, *(noise.text(spec, seed + replicate) for spec, seed in parsed)])
 
 
 def plan(name: str, out: Path, questions: Iterable[Question]) -> Plan:

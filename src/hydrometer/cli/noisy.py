@@ -92,7 +92,7 @@ def command(
         replicates=noise_seeds or REPLICATES,
     )
     noisy.check(asked)
-    loaded = sources.load(noisy.redrawn(source, 0))
+    loaded = sources.load(sources.redrawn(source, 0))
     notes = loaded.notes if isinstance(loaded, NoisySource) else ()
     plan = noisy.plan(out.name, out, [asked])
     if dry_run:

@@ -112,15 +112,15 @@ class Recording:
         return total / len(self.traces)
 
 
-def recipe(source: Source, epochs: int, passes: str = "clean") -> Recipe:
-    """How a recorded student is trained: the field's student for the size, augmented only if asked.
+def recipe(source: Source, epochs: int, passes: str = "clean", student: str = "") -> Recipe:
+    """How a recorded student is trained: the field's one for the size unless named, augmented if asked.
 
     SGD with momentum 0.9, batches of 128, rate 0.02 rising over a fifth of the steps and falling to
     zero. EL2N (Paul et al., 2021) and CCS (Zheng et al., 2023) train ResNets at 0.1 with crops and
     flips; scores of networks this small differ from theirs, and are far cheaper.
     """
     return Recipe(
-        student=students.default_for(source.shape),
+        student=students.asked(student, source.shape),
         optimiser=Spec("sgd", (("momentum", 0.9), ("weight_decay", 5e-4))),
         lr=0.02,
         schedule=Spec("triangle", (("warmup", 0.2),)),
@@ -135,25 +135,28 @@ def _batch(images: int) -> int:
     return next((size for size in range(128, 120, -1) if images % size != 1), 128)
 
 
-def record(source: Source, *, runs: int = 1, epochs: int = 10, passes: str = "clean") -> Recording:
+def record(
+    source: Source, *, runs: int = 1, epochs: int = 10, passes: str = "clean", student: str = ""
+) -> Recording:
     """The recorded runs of seeds 0 to `runs` - 1, each from the cache or trained now.
 
     `passes` is `clean` or `augmented`; the latter cost nothing beyond training, and are noisier.
+    `student` names another network than the field's for the size, such as a narrower one.
 
     Every run is kept for itself, as soon as it is complete; one that was killed goes on after its
     last complete epoch, and gives the same record. Of two processes that ask for a run, one makes it
     and the other waits. More runs, or another number of epochs, never repeat a run that is known.
 
     Raises:
-        HydrometerError: `runs` or `epochs` is below one, there are no such `passes`, the source has
-            a single class, or a run diverged.
+        HydrometerError: `runs` or `epochs` is below one, there are no such `passes` or student,
+            the source has a single class, or a run diverged.
     """
     for name, value in (("runs", runs), ("epochs", epochs)):
         if value < 1:
             raise HydrometerError(f"{name} is {value}; a recording needs at least 1")
     if len(source.classes) < 2:
         raise HydrometerError(f"{source.name} has a single class; there is nothing to learn")
-    how = recipe(source, epochs, known(passes))
+    how = recipe(source, epochs, known(passes), student)
     return Recording(tuple(_obtain(source, how, seed, passes) for seed in range(runs)))
 
 

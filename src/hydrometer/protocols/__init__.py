@@ -167,7 +167,7 @@ def load(name: str) -> Protocol:
 def read_changes(text: str) -> dict[str, str]:
     """`epochs=100,student=convnet(depth=3,width=64)` as a mapping; commas inside brackets stay."""
     changes: dict[str, str] = {}
-    for part in re.split(r",(?![^()]*\))", text):
+    for part in registry.arguments(text):
         if not part.strip():
             continue
         key, equals, value = part.partition("=")

@@ -84,6 +84,11 @@ def default_for(shape: Shape) -> Spec:
     return spec("resnet-18")
 
 
+def asked(name: str, shape: Shape) -> Spec:
+    """The student of a name, or where it is empty the field's for images of this size."""
+    return spec(name) if name else default_for(shape)
+
+
 def features(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """Penultimate features (n, d) and logits (n, k) of images (n, c, h, w), in one forward pass.
 

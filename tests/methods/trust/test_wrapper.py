@@ -173,6 +173,8 @@ def test_evidence_is_gathered_once_and_leaves_the_draws_as_if_it_were_not(monkey
     assert time.perf_counter() - start < one.seconds
     assert first.random() == second.random()
     assert evidence.gather(SOURCE, "pixels", rng=np.random.default_rng(8)) is not one
+    narrow = "convnet(depth=2,norm=instance,width=8)"
+    assert evidence.gather(SOURCE, "pixels", narrow, rng=np.random.default_rng(7)) is not one
 
 
 def test_noise_that_cannot_be_told_is_on_the_card():

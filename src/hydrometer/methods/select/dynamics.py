@@ -24,6 +24,7 @@ def by_dynamics(
     runs: int,
     epochs: int,
     passes: str,
+    student: str = "",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """The set that a policy keeps by difficulties `formula(*fields)`, averaged over recorded runs.
@@ -32,14 +33,14 @@ def by_dynamics(
     harder. The card names `method` with every argument, and is charged for the recording even where
     that came from the cache.
     """
-    recording = record(source, runs=runs, epochs=epochs, passes=passes)
+    recording = record(source, runs=runs, epochs=epochs, passes=passes, student=student)
     start = time.perf_counter()
     difficulty = recording.score(formula, *fields)
     return select(
         source,
         budget,
         difficulty,
-        method=recorded(method, runs, epochs, passes),
+        method=recorded(method, runs, epochs, passes, student),
         seconds=recording.seconds + time.perf_counter() - start,
         policy=policy,
         balance=balance,
@@ -49,10 +50,11 @@ def by_dynamics(
     )
 
 
-def recorded(method: Spec, runs: int, epochs: int, passes: str) -> Spec:
-    """The method's spec with what it recorded among its arguments; clean passes go without saying."""
+def recorded(method: Spec, runs: int, epochs: int, passes: str, student: str = "") -> Spec:
+    """The method's spec with what it recorded among its arguments; defaults go without saying."""
     args: dict[str, Scalar] = {**method.kwargs, "runs": runs, "epochs": epochs}
     args |= {} if passes == "clean" else {"passes": passes}
+    args |= {"student": student} if student else {}
     return Spec(method.name, tuple(sorted(args.items())))
 
 

@@ -26,19 +26,24 @@ from hydrometer.types import HydrometerError, Source
 
 @register("trust", "cleanlab")
 def cleanlab_trust(
-    source: Source, *, wanted: int = 0, features: str = "network", rng: np.random.Generator
+    source: Source,
+    *,
+    wanted: int = 0,
+    features: str = "network",
+    student: str = "",
+    rng: np.random.Generator,
 ) -> TrustReport:
     """Drops what confident learning flags: `cleanlab.filter.find_label_issues`, by noise rate.
 
     Northcutt, Jiang and Chuang, "Confident learning" (JAIR 2021), on out-of-fold probabilities of a
-    probe on `features`, `network` or `pixels`. Nothing is relabelled. Class floors, and keeping all
-    where less than 2 % seem wrong, are ours.
+    probe on `features`, `network` or `pixels`, of `student` as in `tad`. Nothing is relabelled.
+    Class floors, and keeping all where less than 2 % seem wrong, are ours.
 
     Raises:
         HydrometerError: cleanlab is missing.
     """
     package()
-    evidence = gather(source, features, rng=rng)
+    evidence = gather(source, features, student, rng=rng)
     start = time.perf_counter()
     found = confident(evidence, least=floor(wanted, evidence.classes))
     return replace(found, seconds=evidence.seconds + time.perf_counter() - start)

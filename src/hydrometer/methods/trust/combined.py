@@ -40,6 +40,7 @@ def combined(
     *,
     wanted: int = 0,
     features: str = "network",
+    student: str = "",
     recall: bool | None = None,
     rng: np.random.Generator,
 ) -> TrustReport:
@@ -49,13 +50,13 @@ def combined(
     many images are dropped as the joint finds wrong, those with the lowest mean of in-sample and
     out-of-fold class-wise mixture posteriors. Where the two disagree twofold on the count of a noisy
     class, the report says so, and the mixture is followed if the errors go to one other class. `recall`
-    is as in `tad`.
+    and the others are as in `tad`.
 
     Raises:
         HydrometerError: cleanlab is missing.
     """
     package()
-    evidence = gather(source, features, rng=rng)
+    evidence = gather(source, features, student, rng=rng)
     start = time.perf_counter()
     found = merged(
         evidence,

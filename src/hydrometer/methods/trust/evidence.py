@@ -84,17 +84,20 @@ _last: dict[str, _Gathered] = {}
 """The last evidence, by all it depends on: estimators and methods in a row ask for the same."""
 
 
-def gather(source: Source, features: str, *, rng: np.random.Generator) -> Evidence:
+def gather(
+    source: Source, features: str, student: str = "", *, rng: np.random.Generator
+) -> Evidence:
     """The evidence on `train`: one recorded run, named features, and a k-fold probe on them.
 
     The loss is the running mean over epochs of -log p(given), which forgets slowly: memorised late,
     a wrong label still shows. The network of the features saw all labels, but stopped early; only the
-    linear probe on top of it is out of fold. The arrays are shared by every caller of one process;
+    linear probe on top of it is out of fold. Both networks are `student`, or
+    else the field's for the size. The arrays are shared by every caller of one process;
     nobody writes into them.
     """
-    key = f"{source.digest}/{features}/{rng.bit_generator.state}"
+    key = f"{source.digest}/{features}/{student}/{rng.bit_generator.state}"
     if key not in _last:
-        found = _gathered(source, features, rng)
+        found = _gathered(source, features, student, rng)
         _last.clear()
         _last[key] = _Gathered(found, rng.bit_generator.state)
     rng.bit_generator.state = _last[key].after
@@ -106,14 +109,14 @@ def epochs_for(source: Source) -> int:
     return max(10, -(-LEAST_STEPS // -(-len(source.train) // 128)))
 
 
-def _gathered(source: Source, features: str, rng: np.random.Generator) -> Evidence:
+def _gathered(source: Source, features: str, student: str, rng: np.random.Generator) -> Evidence:
     given, k = source.train.labels.numpy(), len(source.classes)
     start = time.perf_counter()
-    recorded = recording.record(source, epochs=epochs_for(source))
+    recorded = recording.record(source, epochs=epochs_for(source), student=student)
     losses = recorded.score(smoothed, "loss")
     seconds = _spent(start, recorded.seconds)
     start = time.perf_counter()
-    every, training = _embedded(source, features)
+    every, training = _embedded(source, features, student)
     small = reduced(every, COMPONENTS)
     probabilities = out_of_fold(small, given, k, rng=rng)
     seconds += _spent(start, training)
@@ -125,7 +128,7 @@ def _spent(start: float, training: float) -> float:
     return max(training, time.perf_counter() - start)
 
 
-def _embedded(source: Source, features: str) -> tuple[Floats, float]:
+def _embedded(source: Source, features: str, student: str) -> tuple[Floats, float]:
     """Features (n, d), and the seconds of training behind them.
 
     Those named network are of one that trained for a few epochs, and so memorised little.
@@ -135,7 +138,10 @@ def _embedded(source: Source, features: str) -> tuple[Floats, float]:
         return np.asarray(points.numpy(), np.float64), seconds
     usual = observer_recipe(source)
     epochs = min(usual.epochs, max(4, -(-EARLY_STEPS // -(-len(source.train) // usual.batch))))
-    data, how = whole(source), replace(usual, epochs=epochs)
+    data, how = (
+        whole(source),
+        replace(usual, epochs=epochs, student=students.asked(student, source.shape)),
+    )
     lab = Lab(source, default_device())
     teacher = lab.teach(Trial(data.digest, source.digest, how, seed=0), data)
     parts = torch.split(source.train.images, 256)

@@ -63,17 +63,19 @@ def tad(
     *,
     wanted: int = 0,
     features: str = "network",
+    student: str = "",
     rounds: int = 2,
     recall: bool | None = None,
     rng: np.random.Generator,
 ) -> TrustReport:
     """Class-wise loss mixtures divide, anchors recalibrate, a few rounds: the dual loop of TAD.
 
-    `features` are `network` or `pixels`. Images are recalled where many are wanted (2 % of train, or
-    all), because small sets gain from purity alone, and into classes below their floor; `recall`
-    decides otherwise. Easiest-first selection takes them first, and its sets are then more alike.
+    `features` are `network` or `pixels`; `student` names the network that is trained, the field's for
+    the size unless given. Images are recalled where many are wanted (2 % of train, or all), because
+    small sets gain from purity alone, and into classes below their floor; `recall` decides otherwise.
+    Easiest-first selection takes them first, and its sets are then more alike.
     """
-    evidence = gather(source, features, rng=rng)
+    evidence = gather(source, features, student, rng=rng)
     start = time.perf_counter()
     found = diverted(
         evidence,
