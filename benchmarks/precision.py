@@ -2,14 +2,17 @@
 
     HYDROMETER_DATA=../shared/data .venv/bin/python benchmarks/precision.py [--seeds 20]
 
-Writes docs/results/precision.md. A student family is admitted to reduced precision (CLEARED in
-hydrometer/protocols) only when its row here shows no significant difference over 20 seeds.
+Writes docs/results/precision.md, all rows from .out/precision.sqlite where they are there. A student is
+admitted to reduced precision (CLEARED in hydrometer/protocols) only when its row here shows no
+significant difference over 20 seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,7 @@ from hydrometer.sources.draw import draw
 from hydrometer.stats import bootstrap, paired
 from hydrometer.store import Store
 from hydrometer.types import Trial
-from tabulate_results import environment_line, table
+from tabulate_results import environment_line, publish, table
 
 CASES = (
     ("digits", "convnet-2", 10, 100),
@@ -58,15 +61,13 @@ def main() -> None:
         "difference, points",
         "sign-flip p",
     ]
-    page = Path("docs/results/precision.md")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(
-        "# bfloat16 against float32\n\nMade by `python benchmarks/precision.py`: random real images, DSA"
-        ", SGD 0.01, the same seeds in both; 95 % intervals over paired seeds.\n\n"
+    publish(
+        Path("docs/results/precision.md"),
+        f"# bfloat16 against float32\n\nMade by `python {shlex.join(sys.argv)}`: random real images, DSA, "
+        "SGD 0.01, the same seeds in both; 95 % intervals over paired seeds.\n\n"
         + table(head, rows)
         + "\n\n"
-        + environment_line(default_device())
-        + "\n"
+        + environment_line(default_device()),
     )
 
 

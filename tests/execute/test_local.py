@@ -21,6 +21,8 @@ from hydrometer.store import Store
 from hydrometer.types import HydrometerError, Spec
 
 SOURCE = tiny.source()
+LONG = 600
+"""Epochs that take a worker longer than it keeps to itself how far it is."""
 
 
 @pytest.fixture
@@ -87,6 +89,23 @@ def test_a_worker_that_dies_is_done_without(pair, store):
     assert pair.most == 1
 
 
+def test_steps_of_a_worker_that_dies_are_taken_back(pair, store):
+    class Killing(tiny.Watching):
+        killed = False
+
+        def stepped(self, steps):
+            super().stepped(steps)
+            hand = next((h for h in pair.hands if h.key and h.told), None)
+            if hand and not self.killed:
+                self.killed = True
+                os.kill(hand.process.pid, signal.SIGKILL)
+
+    watching = Killing()
+    found = pair(jobs(2, epochs=LONG), Lab(SOURCE, tiny.CPU), store, watching)
+    assert watching.killed and len(found) == 2
+    assert watching.steps == watching.total
+
+
 def test_the_last_worker_s_death_is_told_and_nothing_stays_claimed(starting, store):
     class Killing(Silent):
         def stepped(self, steps):
@@ -110,6 +129,16 @@ def test_a_student_that_fails_does_not_take_its_neighbour_along(pair, store):
     assert [run.key for run in store.runs()] == [digest.of_trial(right.trial)]
 
 
+def test_after_a_failure_no_student_is_begun(pair, store):
+    pair(jobs(2), Lab(SOURCE, tiny.CPU), store, Silent())  # both workers have started
+    right, later = tiny.job(SOURCE, seed=8, epochs=LONG), tiny.job(SOURCE, seed=9)
+    wrong = tiny.job(SOURCE, epochs=LONG - 1, student=Spec("convnet", (("depth", 9),)))
+    with pytest.raises(HydrometerError, match="depth"):
+        pair([later, right, wrong], Lab(SOURCE, tiny.CPU), store, Silent())
+    keys = {run.key for run in store.runs()}
+    assert digest.of_trial(right.trial) in keys and digest.of_trial(later.trial) not in keys
+
+
 def test_large_sources_are_opened_by_name_and_others_sent(monkeypatch):
     from hydrometer import sources
 
@@ -122,12 +151,13 @@ def test_large_sources_are_opened_by_name_and_others_sent(monkeypatch):
     assert large.parcel(SOURCE) is SOURCE
 
 
-def test_a_bank_is_read_here(starting, store):
+def test_a_bank_is_read_here(pair, store):
+    pair.staff(2)
+    here = Lab(SOURCE, tiny.CPU)
     banked = [tiny.job(SOURCE, seed=s, bank="0" * 20) for s in range(2)]
-    with Local(2).staffed() as pair:
-        with pytest.raises(HydrometerError, match="not at hand"):
-            pair(banked, Lab(SOURCE, tiny.CPU), store, Silent())
-        assert pair.hands == []
+    assert pair._worthwhile(jobs(2), here) and not pair._worthwhile(banked, here)
+    with pytest.raises(HydrometerError, match="not at hand"):
+        pair(banked, here, store, Silent())
 
 
 def test_memory_bounds_how_many_train(monkeypatch, starting):

@@ -68,14 +68,15 @@ def command(
 
 def measure_anew() -> None:
     """Calibrate for the usual work and for all that was calibrated before."""
-    from hydrometer import students
+    from hydrometer import protocols, students
     from hydrometer.cli.console import talk
     from hydrometer.engine import calibration
     from hydrometer.engine.calibration import Work
 
     usual = [
-        Work(student=str(students.spec(name)), precision="float32", shape=shape, batch=batch)
+        Work(student=str(spec), precision=protocols.admitted(spec), shape=shape, batch=batch)
         for name, shape, batch in USUAL
+        if (spec := students.spec(name))
     ]
     for work in dict.fromkeys([*usual, *(c.work for c in calibration.book().calibrations)]):
         talk.print(f"measuring {work}")

@@ -68,8 +68,8 @@ def _count(place: str) -> int:
 class Local:
     """An executor over processes of this machine, started when there is enough to do.
 
-    When one of them dies, most likely for want of memory, its student is given to another, and one
-    less trains from then on. When a student fails, those that are training still end and are stored.
+    When one of them dies, most likely for want of memory, another trains its student after all others,
+    and one less trains from then on. When a student fails, those in training still end and are stored.
     """
 
     def __init__(self, abreast: int) -> None:
@@ -153,7 +153,7 @@ class _Attempt:
         try:
             while self._give(queue) or self._busy():
                 worked = True
-                self._take(queue)
+                self._take()
         finally:
             for hand in self._busy():  # only when something else than a student failed
                 hand.dismiss()
@@ -174,7 +174,7 @@ class _Attempt:
             while hand.key is None and queue and not self.failed:
                 key, job = queue.popleft()
                 if self.claims.take([key]):
-                    hand.start(key, job, self._order(job, hand))
+                    hand.start(key, self._order(job, hand))
                     given = True
         return given
 
@@ -190,7 +190,7 @@ class _Attempt:
             job.data.card if self.parcels.light(job.data) else job.data,
         )
 
-    def _take(self, queue: deque[tuple[str, Job]]) -> None:
+    def _take(self) -> None:
         """Hear from the workers for a moment."""
         busy = {hand.pipe: hand for hand in self._busy()}
         for pipe in wait(list(busy), timeout=POLL_SECONDS):
@@ -198,14 +198,14 @@ class _Attempt:
             try:
                 self._hear(hand, hand.received())
             except (EOFError, ConnectionResetError):
-                self._mourn(hand, queue)
+                self._mourn(hand)
         self.claims.renew()
 
     def _hear(self, hand: _Hand, said: int | Run | BaseException) -> None:
         if isinstance(said, int):
             self.observer.stepped(said)
             return
-        key, _ = hand.freed()
+        key = hand.freed()
         if isinstance(said, Run):
             self.store.add(said)
             self.observer.finished(said)
@@ -213,15 +213,14 @@ class _Attempt:
             self.failed.append(said)
         self.claims.release([key])
 
-    def _mourn(self, hand: _Hand, queue: deque[tuple[str, Job]]) -> None:
-        """Give the student of a worker that died to another, if there is one."""
+    def _mourn(self, hand: _Hand) -> None:
+        """Leave the student of a worker that died to the next pass, if there is another worker."""
         self.local.lost(hand)
-        key, job = hand.freed()
+        key = hand.freed()
         self.observer.stepped(-hand.told)
         self.claims.release([key])
         if self.local.most:
             self.observer.say(f"a worker died ({hand.end()}); going on with {self.local.most}")
-            queue.appendleft((key, job))
             return
         self.failed.append(
             HydrometerError(
@@ -237,19 +236,16 @@ class _Hand:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")  # forked threads of torch would hang
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(
-            target=_serve, args=(theirs, os.getpid()), daemon=True
-        )
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()
         self.key: str | None = None
-        self.job: Job | None = None
         self.source = ""
         self.told = 0
 
-    def start(self, key: str, job: Job, order: Order) -> None:
+    def start(self, key: str, order: Order) -> None:
         """Have a student trained."""
-        self.key, self.job, self.told = key, job, 0
+        self.key, self.told = key, 0
         try:
             self.pipe.send_bytes(pickle.dumps(order))
         except (BrokenPipeError, ConnectionResetError):
@@ -261,12 +257,11 @@ class _Hand:
         self.told += said if isinstance(said, int) else 0
         return said
 
-    def freed(self) -> tuple[str, Job]:
-        """The student that it had."""
-        key, job = self.key, self.job
-        self.key = self.job = None
-        assert key is not None and job is not None
-        return key, job
+    def freed(self) -> str:
+        """The key of the student that it had."""
+        key, self.key = self.key, None
+        assert key is not None
+        return key
 
     def dismiss(self) -> None:
         """End it, whatever it does."""
@@ -280,10 +275,10 @@ class _Hand:
         return signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
 
 
-def _serve(pipe: Connection, driver: int) -> None:
+def _serve(pipe: Connection) -> None:
     """Train what comes through a pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears it too, and decides
-    worker, teller = Worker(), _Teller(pipe, driver)
+    worker, teller = Worker(), _Teller(pipe)
     with suppress(EOFError, OSError):  # the driver has closed the pipe, or is no more
         while True:
             order: Order = pickle.loads(pipe.recv_bytes())
@@ -300,17 +295,18 @@ def _outcome(worker: Worker, order: Order, teller: _Teller) -> Run | Exception:
 
 
 class _Teller:
-    """Counts the steps of a student and passes them on now and then."""
+    """Counts the steps of a student and passes them on now and then.
 
-    def __init__(self, pipe: Connection, driver: int) -> None:
-        self.pipe, self.driver = pipe, driver
+    Where the driver is no more, telling fails, and so ends training and the worker.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
         self.steps, self.told = 0, time.monotonic()
 
     def __call__(self, steps: int) -> None:
         self.steps += steps
         if time.monotonic() - self.told > TELL_SECONDS:
-            if os.getppid() != self.driver:
-                raise SystemExit  # nobody is left to take the run
             self.tell(self.steps)
 
     def tell(self, what: int | Run | Exception) -> None:
