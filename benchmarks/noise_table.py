@@ -15,7 +15,7 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -142,18 +142,34 @@ def lines(found: Sequence[Answer]) -> Iterator[str]:
         "Gains of all rows over gaps of all rows, where the mean gap is clear of 0; noise seeds of one "
         "source are resampled together.\n"
     )
-    heads = ["rows", "oracle less no filter, points", *(f"{name}, %" for name in estimators(found))]
+    said = names(found)
+    columns = [f"{said[name]}, %" for name in estimators(found)]
+    heads = ["rows", "oracle less no filter, points", *columns]
     yield table(heads, list(pooled(found)))
     for source in dict.fromkeys(answer.source for answer in found):
         yield f"\n## {source}\n"
         of_source = [answer for answer in found if answer.source == source]
-        yield table(["method", "images", *noisy_words.HEAD], list(cells(of_source, clean=False)))
+        yield table(
+            ["method", "images", *noisy_words.HEAD], list(cells(of_source, said, clean=False))
+        )
     yield "\n## Clean labels\n"
-    yield table(["method", "images", *noisy_words.HEAD], list(cells(once(found), clean=True)))
+    yield table(["method", "images", *noisy_words.HEAD], list(cells(once(found), said, clean=True)))
     yield ""
-    yield from (f"- {s}" for s in harm(found))
-    yield from (f"- {notice}" for notice in dict.fromkeys(notices(found)))
+    yield from (f"- {s}" for s in harm(found, said))
+    yield from (f"- {notice}" for notice in dict.fromkeys(notices(found, said)))
+    yield from (f"- {short} is `{name}`" for name, short in said.items() if short != name)
     yield f"\n{environment_line(default_device())}"
+
+
+def names(found: Sequence[Answer]) -> dict[str, str]:
+    """What the page calls each method and arm: the name alone, where no two differ in arguments."""
+    specs = [*(answer.method for answer in found), *estimators(found)]
+    every = dict.fromkeys([NO_TRUST, ORACLE, *specs])
+    plain = [registry.parse(spec).name for spec in every]
+    return {
+        spec: short if plain.count(short) == 1 else spec
+        for spec, short in zip(every, plain, strict=True)
+    }
 
 
 def estimators(found: Sequence[Answer]) -> list[str]:
@@ -164,10 +180,12 @@ def estimators(found: Sequence[Answer]) -> list[str]:
 
 def pooled(found: Sequence[Answer]) -> Iterator[list[str]]:
     """What each estimator recovers over all rows, those of a source, a method, a budget."""
+    said = names(found)
     yield row_of("all", found)
     for field in ("source", "method", "budget"):
         for value in dict.fromkeys(str(getattr(answer, field)) for answer in found):
-            yield row_of(value, [a for a in found if getattr(a, field) == value])
+            here = [a for a in found if getattr(a, field) == value]
+            yield row_of(said.get(value, value), here)
 
 
 def row_of(name: str, found: Sequence[Answer]) -> list[str]:
@@ -200,12 +218,13 @@ def shares(arm: str, found: Sequence[Answer]) -> Shares:
     return told
 
 
-def cells(found: Sequence[Answer], *, clean: bool) -> Iterator[list[str]]:
+def cells(found: Sequence[Answer], said: Mapping[str, str], *, clean: bool) -> Iterator[list[str]]:
     for answer in found:
         images = text.budget(answer.budget)
         scores: Sequence[ArmScore] = answer.clean if clean else answer.noisy
-        for row in noisy_words.rows(scores):
-            yield [f"`{answer.method}`", images, *row]
+        short = [s.model_copy(update={"trust": said.get(s.trust, s.trust)}) for s in scores]
+        for row in noisy_words.rows(short):
+            yield [said[answer.method], images, *row]
 
 
 def once(found: Sequence[Answer]) -> list[Answer]:
@@ -213,21 +232,24 @@ def once(found: Sequence[Answer]) -> list[Answer]:
     return list({(answer.method, answer.budget): answer for answer in found}.values())
 
 
-def harm(found: Sequence[Answer]) -> Iterator[str]:
+def harm(found: Sequence[Answer], said: Mapping[str, str]) -> Iterator[str]:
     """Clean rows that lose more than their interval."""
     rows = [(answer, score) for answer in once(found) for score in answer.clean]
     lost = [(a, s) for a, s in rows if s.gain is not None and s.gain.high < 0]
     yield f"On clean labels {len(lost)} of {sum(s.gain is not None for _, s in rows)} rows lose more than their interval."
     for answer, score in lost:
-        yield f"{answer.method}, {answer.budget}, {score.trust}: {text.interval(score.gain, 'points')}"
+        where = f"{said[answer.method]}, {answer.budget}, {said[score.trust]}"
+        yield f"{where}: {text.interval(score.gain, 'points')}"
 
 
-def notices(found: Sequence[Answer]) -> Iterator[str]:
+def notices(found: Sequence[Answer], said: Mapping[str, str]) -> Iterator[str]:
     for answer in found:
         for notice in answer.notices:
             failed = "replicates" in notice
             yield (
-                f"{answer.source}, {answer.method}, {answer.budget}: {notice}" if failed else notice
+                f"{answer.source}, {said[answer.method]}, {answer.budget}: {notice}"
+                if failed
+                else notice
             )
 
 
