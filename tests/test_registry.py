@@ -69,3 +69,9 @@ def test_a_broken_file_of_plugins_is_one_sentence(tmp_path):
     path.write_text("1 / 0\n")
     with pytest.raises(HydrometerError, match="division by zero"):
         registry.use(path)
+
+
+def test_lists_keep_commas_inside_braces_and_brackets():
+    assert registry.listed("a@1{x=1,y=b(c=1,d=2)}, b@1") == ["a@1{x=1,y=b(c=1,d=2)}", "b@1"]
+    assert registry.listed("a(x=c(d=1,e=2),y=f(g=3)),,b ") == ["a(x=c(d=1,e=2),y=f(g=3))", "b"]
+    assert registry.listed(" ") == []

@@ -15,7 +15,7 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -153,7 +153,7 @@ def parse(text: str) -> Spec:
         raise HydrometerError(f"cannot read {text!r}; write name or name(key=value,...)")
     name, inside = match.group(1), match.group(2) or ""
     args: list[tuple[str, Scalar]] = []
-    for part in filter(None, (p.strip() for p in arguments(inside))):
+    for part in listed(inside):
         key, equals, value = part.partition("=")
         if not equals or not key.strip().isidentifier():
             raise HydrometerError(f"cannot read {part!r} in {text!r}; arguments are key=value")
@@ -161,15 +161,20 @@ def parse(text: str) -> Spec:
     return Spec(name.lower() if "." not in name else name, tuple(sorted(args)))
 
 
-def arguments(text: str) -> Iterator[str]:
-    """Pieces between commas that no bracket encloses."""
-    depth = start = 0
-    for at, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
+def listed(text: str) -> list[str]:
+    """The names or arguments of a list with commas; commas inside brackets or braces stay.
+
+    >>> listed("a@1{x=1,y=b(c=1)}, tad(rounds=1,recall=False)")
+    ['a@1{x=1,y=b(c=1)}', 'tad(rounds=1,recall=False)']
+    """
+    depth, pieces = 0, [""]
+    for letter in text:
+        depth += (letter in "({") - (letter in ")}")
         if letter == "," and not depth:
-            yield text[start:at]
-            start = at + 1
-    yield text[start:]
+            pieces.append("")
+        else:
+            pieces[-1] += letter
+    return [piece.strip() for piece in pieces if piece.strip()]
 
 
 def _value(text: str) -> Scalar:

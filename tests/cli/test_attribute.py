@@ -2,8 +2,6 @@ import json
 
 import pytest
 
-from hydrometer.cli.attribute import split_names
-
 QUICK = (
     "as-dc@1{batch=16,epochs=%d,precision=float32,rates=0.03,seeds=2,"
     "student=convnet(depth=2,norm=instance,width=8)}"
@@ -49,7 +47,3 @@ def test_mistakes_are_one_sentence(run, made, more, said):
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
-
-
-def test_protocols_of_a_list_keep_their_commas():
-    assert split_names("a@1{x=1,y=b(c=1,d=2)}, b@1") == ["a@1{x=1,y=b(c=1,d=2)}", "b@1"]

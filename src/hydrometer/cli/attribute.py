@@ -68,7 +68,7 @@ def command(
     Trains every combination of the four and gives each its exact Shapley value. Every finished student
     is stored at once, and shared with `evaluate`: stop it any time, and the same command goes on.
     """
-    from hydrometer import protocols, sources
+    from hydrometer import protocols, registry, sources
     from hydrometer.artifact import container
     from hydrometer.attribute import attribution, page
     from hydrometer.attribute.across import across as compare
@@ -82,7 +82,7 @@ def command(
     from hydrometer.types import HydrometerError
 
     changes = {} if seeds is None else {"seeds": str(seeds)}
-    named = [protocol] if across is None else split_names(across)
+    named = [protocol] if across is None else registry.listed(across)
     chosen = [protocols.load(name).changed(changes) for name in named]
     against = None if reference is None else protocols.load(reference).settings
     if across is None and len(paths) > 1:
@@ -111,13 +111,6 @@ def command(
         told = f"hydrometer attribute {paths[0]} --source {source} --protocol '{chosen[0].name}'"
         page.write(out, found, command=f"{told} --fraction {fraction}")
     write(found.model_dump_json() if json else attribution_table(found))
-
-
-def split_names(text: str) -> list[str]:
-    """Protocols of a list with commas; commas inside braces or brackets stay."""
-    import re
-
-    return [part.strip() for part in re.split(r",(?![^{]*\})(?![^(]*\))", text) if part.strip()]
 
 
 def attribution_table(found: Attribution) -> str:

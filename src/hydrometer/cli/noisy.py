@@ -74,7 +74,6 @@ def command(
     """
     from hydrometer import protocols, registry, sources
     from hydrometer.bench import noisy
-    from hydrometer.cli.attribute import split_names
     from hydrometer.cli.bench import finish, show_price
     from hydrometer.cli.console import write
     from hydrometer.protocols.noisy import REPLICATES
@@ -87,7 +86,7 @@ def command(
         source=source,
         method=str(registry.parse(method)),
         budget=str(limit),
-        trusts=tuple(str(registry.parse(name)) for name in split_names(trust)),
+        trusts=tuple(str(registry.parse(name)) for name in registry.listed(trust)),
         protocol=protocols.load(protocol).changed(changes).name,
         replicates=noise_seeds or REPLICATES,
     )

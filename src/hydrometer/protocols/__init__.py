@@ -168,9 +168,7 @@ def load(name: str) -> Protocol:
 def read_changes(text: str) -> dict[str, str]:
     """`epochs=100,student=convnet(depth=3,width=64)` as a mapping; commas inside brackets stay."""
     changes: dict[str, str] = {}
-    for part in registry.arguments(text):
-        if not part.strip():
-            continue
+    for part in registry.listed(text):
         key, equals, value = part.partition("=")
         if not equals:
             raise HydrometerError(f"cannot read {part!r}; changes are setting=value")
