@@ -193,3 +193,24 @@ def test_as_idm_keeps_weights_with_their_tiles_and_drops_soft_labels():
     tiles = protocols.load("as-idm@1").arms(Case(subject, SOURCE, ()))[0].sets[0]
     assert tiles.weights.tolist() == [float(i) for i in range(n) for _ in range(4)]
     assert tiles.soft is None and tiles.index is None
+
+
+@pytest.mark.parametrize(
+    "device, native, student, expected",
+    [
+        ("cpu", "bfloat16", "convnet-3", "bfloat16"),
+        ("cpu", "float32", "convnet-3", "float32"),
+        ("cuda", "bfloat16", "convnet-3", "float32"),
+        ("cpu", "bfloat16", "convnet(depth=3,norm=instance,width=64)", "float32"),
+        ("cpu", "bfloat16", "convnet-2", "float32"),
+        ("cpu", "bfloat16", "resnet-18", "float32"),
+    ],
+)
+def test_auto_is_reduced_only_where_it_was_cleared(monkeypatch, device, native, student, expected):
+    monkeypatch.setattr(protocols, "default_device", lambda: torch.device(device))
+    monkeypatch.setattr(protocols, "native_precision", lambda device: native)
+    chosen = protocols.load("ddranking-hard@1").changed({"student": student})
+    assert protocols.precision(chosen.settings, tiny.source()) == expected
+    for asked in ("float32", "bfloat16"):
+        told = chosen.changed({"precision": asked}).settings
+        assert protocols.precision(told, tiny.source()) == asked
