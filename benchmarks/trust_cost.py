@@ -1,7 +1,8 @@
 """What trust costs beside one training of the same observer on the full data: processor time, memory.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/trust_cost.py --source digits+symmetric:0.4
-    HYDROMETER_DATA=../shared/data .venv/bin/python benchmarks/trust_cost.py --source cifar10+symmetric:0.4
+    HYDROMETER_DATA=../shared/data .venv/bin/python benchmarks/trust_cost.py --source cifar10+symmetric:0.4 \\
+        --student "convnet(depth=3,norm=instance,width=32)"
 
 Each part runs in a process of its own, so that peaks of memory are its own; caches are empty at first and
 passed on. `training` is the observer's network on all of `train` for the epochs that are recorded,
@@ -53,9 +54,9 @@ class Measured:
     peak: int
 
 
-def measured(part: str, source: Source) -> Measured:
+def measured(part: str, source: Source, student: str) -> Measured:
     """Run one part in this process."""
-    work = prepared(part, source)
+    work = prepared(part, source, student)
     wall, processor = time.perf_counter(), time.process_time()
     work()
     processor, wall = time.process_time() - processor, time.perf_counter() - wall
@@ -63,31 +64,35 @@ def measured(part: str, source: Source) -> Measured:
     return Measured(part, processor, wall, peak)
 
 
-def prepared(part: str, source: Source) -> Callable[[], object]:
+def prepared(part: str, source: Source, student: str) -> Callable[[], object]:
     """What is to be timed; what it needs is there when this returns."""
     if part == "loading":
         return lambda: None
     if part == "training":
-        return lambda: train(source)
+        return lambda: train(source, student)
     if part == "evidence":
-        return lambda: gathered(source)
-    found, rounds = gathered(source), 1 if part == "round 1" else 2
+        return lambda: gathered(source, student)
+    found, rounds = gathered(source, student), 1 if part == "round 1" else 2
     return lambda: tad.diverted(found, rounds=rounds, rng=trusts.draws(1))
 
 
-def train(source: Source) -> None:
+def train(source: Source, student: str) -> None:
     """The recorded student, trained as the recorded run trains it."""
-    data, recipe = whole(source), recording.recipe(source, evidence.epochs_for(source))
+    data, recipe = (
+        whole(source),
+        recording.recipe(source, evidence.epochs_for(source), student=student),
+    )
     Lab(source, default_device()).teach(Trial(data.digest, source.digest, recipe, seed=0), data)
 
 
-def gathered(source: Source) -> Evidence:
-    return evidence.gather(source, "network", rng=trusts.draws(0))
+def gathered(source: Source, student: str) -> Evidence:
+    return evidence.gather(source, "network", student, rng=trusts.draws(0))
 
 
-def child(part: str, source: str) -> Measured:
+def child(part: str, source: str, student: str) -> Measured:
     """One part in a process of its own."""
     command = [sys.executable, __file__, "--source", source, "--part", part]
+    command += ["--student", student]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = Measured(**json.loads(done.stdout.splitlines()[-1]))
     print(f"{time.strftime('%H:%M:%S')} {found}", flush=True)
@@ -128,17 +133,19 @@ def page(source: str, found: dict[str, Measured]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", default="digits+symmetric:0.4")
+    parser.add_argument("--student", default="", help="else the field's for the size")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--page", type=Path)
     asked = parser.parse_args()
     if asked.part:
-        print(json.dumps(asdict(measured(asked.part, sealed(sources.load(asked.source))))))
+        found = measured(asked.part, sealed(sources.load(asked.source)), asked.student)
+        print(json.dumps(asdict(found)))
         return
     base = sources.dissect(asked.source)[0].partition(":")[0]
     with tempfile.TemporaryDirectory() as cache:
         os.environ["HYDROMETER_CACHE"] = cache
         sources.load(asked.source)
-        found = {part: child(part, asked.source) for part in PARTS}
+        found = {part: child(part, asked.source, asked.student) for part in PARTS}
     publish(asked.page or RESULTS / f"trust-cost-{base}.md", page(asked.source, found))
 
 
