@@ -1,7 +1,7 @@
-"""What trust costs beside one training of the same observer on the full data: processor time, memory.
+r"""What trust costs beside one training of the same observer on the full data: processor time, memory.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/trust_cost.py --source digits+symmetric:0.4
-    HYDROMETER_DATA=../shared/data .venv/bin/python benchmarks/trust_cost.py --source cifar10+symmetric:0.4 \\
+    HYDROMETER_DATA=../shared/data .venv/bin/python benchmarks/trust_cost.py --source cifar10+symmetric:0.4 \
         --student "convnet(depth=3,norm=instance,width=32)"
 
 Each part runs in a process of its own, so that peaks of memory are its own; caches are empty at first and

@@ -35,7 +35,7 @@ class Judge:
 @pytest.fixture
 def judge(monkeypatch):
     made = Judge()
-    monkeypatch.setattr(module, "_teacher", lambda source, name: made)
+    monkeypatch.setattr(module, "_teacher", lambda source, name, student: made)
     return made
 
 
@@ -150,6 +150,7 @@ def test_no_images_are_a_set_too(judge):
         ("rded(candidates=-1)", 1, "candidates=-1"),
         ("rded(scale_min=0)", 1, "scale_min=0"),
         ("rded(teacher=abc)", 1, "no teacher abc"),
+        ("rded(teacher=abc,student=convnet-2)", 1, "trained already"),
     ],
 )
 def test_mistakes_are_named(spec, count, said):
@@ -161,3 +162,11 @@ def test_the_briefly_trained_network_is_a_real_teacher():
     made = make("rded(candidates=3,crops=2)", 1, source=tiny.source(per_class=40, size=8))
     assert len(made) == 3
     assert re.match(r"teacher \w{20}: [\d.]+% on val; recipe \{", made.card.notes[0])
+
+
+def test_the_network_may_be_a_named_one():
+    source = tiny.source(per_class=40, size=8)
+    narrow = "convnet(depth=2,norm=instance,width=8)"
+    made = make(f"rded(candidates=3,crops=2,student={narrow})", 1, source=source)
+    assert f'"student":"{narrow}"' in made.card.notes[0].replace(" ", "")
+    assert f"student={narrow}" in made.card.method

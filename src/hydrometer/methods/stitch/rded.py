@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hydrometer import students
 from hydrometer.artifact.container import make
 from hydrometer.artifact.rows import believed, believing
 from hydrometer.engine.environment import default_device
@@ -38,6 +39,7 @@ def rded(
     crops: int = 5,
     scale_min: float = 0.08,
     teacher: str = "network",
+    student: str = "",
     rng: np.random.Generator,
 ) -> CompressedSet:
     """Tile f x f crops: of each image the one a teacher finds likeliest, of those the likeliest.
@@ -50,7 +52,8 @@ def rded(
     Diversity and Realism of Distilled Dataset" (RDED, CVPR 2024, arXiv 2312.03526).
 
     `factor` 0 is 2 above 64 pixels, else 1, as in the paper. `teacher` is `network`, the briefly
-    trained one of all methods here, or the digest of a cached teacher. Deviations: labels are hard,
+    trained one of all methods here, of `student` or else the field's for the size, or the digest of a
+    cached teacher. Deviations: labels are hard,
     so that the teacher need not be stored; a protocol with an online teacher adds its own. Crops
     are scored as they are stored, in 8 bits and lossless, where the released code writes JPEG.
 
@@ -65,7 +68,7 @@ def rded(
             f"factor={factor} does not divide images of {source.shape[1:]} pixels"
         )
     needed = sources_needed(source, per_class(source, budget), factor)
-    judge = _teacher(source, teacher)
+    judge = _teacher(source, teacher, student)
     start = time.perf_counter()
     crop = _Cropping(factor, crops, scale_min, rng)
     kept = [
@@ -78,7 +81,7 @@ def rded(
         "crops": crops,
         "scale_min": scale_min,
     }
-    args["teacher"] = teacher
+    args |= {"teacher": teacher} | ({"student": student} if student else {})
     return make(
         torch.cat([_mosaics(found.images, factor) for found in kept]),
         torch.arange(len(needed)).repeat_interleave(torch.tensor(needed) // factor**2),
@@ -120,11 +123,17 @@ def _check(candidates: int, crops: int, scale_min: float) -> None:
         raise HydrometerError(f"rded: scale_min={scale_min} is out of range; above 0, to 1")
 
 
-def _teacher(source: Source, teacher: str) -> Teacher:
+def _teacher(source: Source, teacher: str, student: str) -> Teacher:
     lab = Lab(source, default_device())
     if teacher != "network":
+        if student:
+            raise HydrometerError(
+                f"rded: student={student!r} is for teacher=network; {teacher!r} is trained already"
+            )
         return recall(teacher, source, lab.lens(recipe_of(teacher).whiten))
-    data, how = believed(source), believing(observer_recipe(source), source)
+    spec = students.asked(student, source.shape)
+    how = believing(replace(observer_recipe(source), student=spec), source)
+    data = believed(source)
     return lab.teach(Trial(data.digest, source.digest, how, seed=0), data)
 
 
