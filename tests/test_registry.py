@@ -27,10 +27,21 @@ def test_a_spec_inside_a_spec_keeps_its_commas():
     }
 
 
-@pytest.mark.parametrize("text", ["", "3x", "a(b)", "a(=1)", "a(b=1", "a b"])
+@pytest.mark.parametrize(
+    "text", ["", "3x", "a(b)", "a(=1)", "a(b=1", "a b", "a(b=c(d=1)", "a(b=c))", "a(x=1)b(y=2)"]
+)
 def test_unreadable_specs_are_refused(text):
     with pytest.raises(HydrometerError, match="cannot read"):
         registry.parse(text)
+
+
+def test_arguments_are_given_once():
+    with pytest.raises(HydrometerError, match="gives x twice"):
+        registry.parse("a(x=1,x=2)")
+
+
+def test_absurd_values_stay_text():
+    assert registry.parse("a(x=" + "-" * 100_000 + "1)").kwargs["x"].startswith("---")
 
 
 def test_unknown_names_offer_the_nearest():

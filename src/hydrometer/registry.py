@@ -149,16 +149,28 @@ def parse(text: str) -> Spec:
     Spec(name='sgd', args=(('momentum', 0.9),))
     """
     match = _SPEC.fullmatch(text.strip())
-    if match is None:
+    if match is None or not _balanced(match.group(2) or ""):
         raise HydrometerError(f"cannot read {text!r}; write name or name(key=value,...)")
     name, inside = match.group(1), match.group(2) or ""
-    args: list[tuple[str, Scalar]] = []
+    args: dict[str, Scalar] = {}
     for part in listed(inside):
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip().isidentifier():
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not key.isidentifier():
             raise HydrometerError(f"cannot read {part!r} in {text!r}; arguments are key=value")
-        args.append((key.strip(), _value(value.strip())))
-    return Spec(name.lower() if "." not in name else name, tuple(sorted(args)))
+        if key in args:
+            raise HydrometerError(f"{text!r} gives {key} twice")
+        args[key] = _value(value)
+    return Spec(name.lower() if "." not in name else name, tuple(sorted(args.items())))
+
+
+def _balanced(text: str) -> bool:
+    """Whether brackets close what was opened, and nothing else."""
+    depth = 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if depth < 0:
+            return False
+    return not depth
 
 
 def listed(text: str) -> list[str]:
@@ -180,7 +192,7 @@ def listed(text: str) -> list[str]:
 def _value(text: str) -> Scalar:
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
     return value if isinstance(value, str | int | float | bool | None) else text
 

@@ -1,5 +1,6 @@
 """With two real worker processes, which most tests of this file share."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -42,6 +43,11 @@ def starting(monkeypatch):
 def pair(starting):
     with Local(2).staffed() as executor:
         yield executor
+
+
+class Dummy:
+    def dismiss(self):
+        pass
 
 
 def jobs(count=4, **changes):
@@ -164,7 +170,39 @@ def test_memory_bounds_how_many_train(monkeypatch, starting):
     monkeypatch.setattr(local, "_fitting", lambda: 0)
     with Local(8).staffed() as executor:
         executor.staff(8)
+        monkeypatch.setattr(local, "_fitting", lambda: 2)
+        for _ in range(3):
+            executor.staff(8)
         assert len(executor.hands) == 1
+
+
+def test_the_dead_are_not_replaced_and_one_is_left_to_another_attempt(monkeypatch, starting):
+    monkeypatch.setattr(local, "_Hand", Dummy)
+    executor, here = Local(8), Lab(SOURCE, tiny.CPU)
+    executor.staff(8)
+    executor.lost(executor.hands[0])
+    executor.staff(8)
+    assert len(executor.hands) == 1 and executor._worthwhile(jobs(1), here)
+    executor.lost(executor.hands[0])
+    assert executor.most == 0 and executor._worthwhile(jobs(2), here)
+    executor.staff(8)
+    assert len(executor.hands) == 1
+
+
+def test_a_container_s_limit_counts(monkeypatch, tmp_path):
+    monkeypatch.setattr(local, "GROUP", tmp_path)
+    assert local._left_to_group() == float("inf")
+    (tmp_path / "memory.max").write_text("max")
+    (tmp_path / "memory.current").write_text("1024")
+    assert local._left_to_group() == float("inf")
+    (tmp_path / "memory.max").write_text("11264")
+    assert local._left_to_group() == 10
+
+
+def test_a_script_without_a_guard_is_told(monkeypatch):
+    monkeypatch.setattr(multiprocessing.current_process(), "_name", local.WORKER)
+    with pytest.raises(HydrometerError, match="__main__"):
+        local._Hand()
 
 
 @pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="needs proc(5)")

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from hydrometer import sources
+from hydrometer.sources import share
 from hydrometer.sources.noise import NoisySource
-from hydrometer.types import HydrometerError
+from hydrometer.types import HydrometerError, Split
 
 
 def test_every_class_keeps_its_share_and_test_stays_whole():
@@ -61,12 +62,18 @@ def test_a_share_of_noisy_labels_is_stratified_by_them():
     assert torch.equal(part.train.labels.bincount(minlength=10), (before / 2 + 0.5).floor().long())
 
 
+def test_shares_are_rounded_half_up_in_decimals_and_named_in_full():
+    split = Split(torch.zeros(50, 1, 2, 2), torch.zeros(50, dtype=torch.int64), torch.arange(50))
+    assert [len(share.chosen(split, x, 0)) for x in (0.29, 0.3, 0.31, 1e-9)] == [15, 15, 16, 1]
+    assert sources.load("digits+share:0.1234567").name == "digits+share:0.1234567"
+
+
 @pytest.mark.parametrize(
-    "share", ["0", "-0.1", "1.5", "nan", "x", "", "1e", "0.2,map=cyclic", "0.2@x"]
+    "value", ["0", "-0.1", "1.5", "nan", "x", "", "1e", "0.2,map=cyclic", "0.2@x"]
 )
-def test_what_is_no_share_is_refused_with_an_example(share):
+def test_what_is_no_share_is_refused_with_an_example(value):
     with pytest.raises(HydrometerError, match=r"share:0\.2@1"):
-        sources.load(f"digits+share:{share}")
+        sources.load(f"digits+share:{value}")
 
 
 def test_human_labels_come_before_a_share(tmp_path):

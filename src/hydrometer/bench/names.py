@@ -52,6 +52,8 @@ def _called(kind: str, text: str) -> None:
     for name in spec.kwargs:
         if name not in parameters:
             raise HydrometerError(f"{kind} {spec.name} has no argument {name!r}")
+    if spec.kwargs.get("student") not in ("", None):
+        students.spec(str(spec.kwargs["student"]))
 
 
 def _protocol(text: str) -> None:

@@ -45,7 +45,8 @@ SourceOption = Annotated[
     typer.Option(
         "--source",
         "-s",
-        help="Real dataset: digits, cifar10, folder:PATH, parquet:PATH … (hydrometer list sources).",
+        help="Real dataset: digits, cifar10, folder:PATH, parquet:PATH … (hydrometer list sources); "
+        "cifar10+symmetric:0.4 has wrong labels, cifar10+share:0.2 is a fifth of it.",
         metavar="SOURCE",
     ),
 ]

@@ -37,6 +37,8 @@ WORTH_STARTING = 10.0
 """Seconds of work from which starting processes pays; less is done here, on one thread as well."""
 SENT_BYTES = 64 * 2**20
 """Sources up to this size are sent; larger ones are opened by each worker, sharing their pages."""
+WORKER = "student of hydrometer"
+GROUP = Path("/sys/fs/cgroup")
 POLL_SECONDS = 0.5
 TELL_SECONDS = 0.5
 """How often a worker tells how far it is."""
@@ -75,7 +77,7 @@ class Local:
     def __init__(self, abreast: int) -> None:
         self.manner = Manner(threads=1, abreast=abreast)
         self.most = abreast
-        """Workers that there may be; fewer once some have died."""
+        """Workers that there may be: no more than memory holds, and fewer once some have died."""
         self.hands: list[_Hand] = []
         self.opened: dict[str, bool] = {}
         """Whether a worker can open a source by its name, by digest."""
@@ -108,27 +110,28 @@ class Local:
             return serial.complete(jobs, store, observer, attempt)
 
     def _worthwhile(self, jobs: Sequence[Job], lab: Lab) -> bool:
-        """Whether jobs are for workers; a label bank is read by this process alone."""
-        if min(self.most, len(jobs)) < 2 or any(job.trial.recipe.bank for job in jobs):
+        """Whether jobs are for workers; a label bank is read by this process alone.
+
+        Where there are workers they get single jobs too: what killed one must not kill this process.
+        """
+        if any(job.trial.recipe.bank for job in jobs):
             return False
-        if self.hands:
-            return True
+        if self.hands or min(self.manner.abreast, len(jobs)) < 2:
+            return bool(self.hands)
         return sum(seconds for _, seconds in pace.forecast(jobs, lab)) > WORTH_STARTING
 
     def staff(self, wanted: int) -> None:
-        """Have so many workers, or as many as there is memory for."""
-        missing = min(wanted, self.most) - len(self.hands)
-        if missing < 1:
-            return  # looked at after every message
-        least = 0 if self.hands else 1
-        for _ in range(min(missing, max(least, _fitting()))):
+        """Have so many workers, or as many as there was memory for before the first of them."""
+        if not self.hands:
+            self.most = max(1, min(self.most, _fitting()))
+        for _ in range(min(wanted, self.most) - len(self.hands)):
             self.hands.append(_Hand())
 
     def lost(self, hand: _Hand) -> None:
-        """A worker has died; there will be one less."""
+        """A worker has died; there will be no more than the others."""
         hand.dismiss()
         self.hands.remove(hand)
-        self.most -= 1
+        self.most = len(self.hands)
 
     def parcel(self, source: Source) -> Source | None:
         """What of a source is sent: small ones, and those that cannot be opened by name."""
@@ -224,8 +227,8 @@ class _Attempt:
             return
         self.failed.append(
             HydrometerError(
-                f"the process of a student died ({hand.end()}), the last of several; if memory ran "
-                "out, --on serial needs least"
+                f"the process of a student died ({hand.end()}), the last of several; if it printed "
+                "nothing, memory ran out, and --on serial needs least"
             )
         )
 
@@ -234,9 +237,16 @@ class _Hand:
     """A worker as its driver sees it."""
 
     def __init__(self) -> None:
+        if multiprocessing.current_process().name == WORKER:
+            raise HydrometerError(
+                "a worker runs the script again that started it; put what the script does under "
+                'if __name__ == "__main__":'
+            )
         context = multiprocessing.get_context("spawn")  # forked threads of torch would hang
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process: BaseProcess = context.Process(
+            target=_serve, name=WORKER, args=(theirs,), daemon=True
+        )
         self.process.start()
         theirs.close()
         self.key: str | None = None
@@ -341,7 +351,16 @@ def _opens(source: Source) -> bool:
 def _fitting() -> int:
     """Workers that fit into free memory, if each takes what this process took at most."""
     free, most = _kibibytes("meminfo", "MemAvailable"), _kibibytes("self/status", "VmHWM")
-    return free // most if free and most else os.cpu_count() or 1
+    return int(min(free, _left_to_group()) // most) if free and most else os.cpu_count() or 1
+
+
+def _left_to_group() -> float:
+    """Kibibytes that a container of cgroups(7) version 2 leaves; without end where it sets no limit."""
+    try:
+        limit, used = (int((GROUP / f"memory.{which}").read_text()) for which in ("max", "current"))
+    except (OSError, ValueError):
+        return float("inf")
+    return max(0, limit - used) // 1024
 
 
 def _kibibytes(file: str, field: str) -> int:

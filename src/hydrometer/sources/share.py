@@ -8,6 +8,7 @@ normalisation.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TypeVar
 
 import torch
@@ -18,7 +19,7 @@ from hydrometer.sources.noise import NoisySource
 from hydrometer.types import HydrometerError, Source, Split
 
 PURPOSE = "share@1"
-_SHARE = re.compile(r"share:(?P<share>[\d.eE+-]+)(?:@(?P<seed>\d+))?")
+_SHARE = re.compile(r"share:(?P<share>[\d.eE+-]+)(?:@(?P<seed>\d+))?", re.ASCII)
 _Kept = TypeVar("_Kept", bound=Source)
 
 
@@ -58,7 +59,7 @@ def taken(source: _Kept, modifier: str) -> _Kept:
     """
     share, seed = parse(modifier)
     train, val = (chosen(split, share, seed) for split in (source.train, source.val))
-    name = f"{source.name}+share:{share:g}" + (f"@{seed}" if seed else "")
+    name = f"{source.name}+share:{_text(share)}" + (f"@{seed}" if seed else "")
     changes = {
         "name": name,
         "train": _rows(source.train, train),
@@ -80,9 +81,15 @@ def chosen(split: Split, share: float, seed: int) -> Tensor:
     kept = []
     for label in split.labels.bincount().nonzero().flatten():
         rows = (split.labels == label).nonzero().flatten()
-        count = max(1, int(share * len(rows) + 0.5))
+        # In decimals, as 0.29 of 50 is a little less than 14.5 in binary.
+        count = max(1, int(Decimal(_text(share)) * len(rows) + Decimal("0.5")))
         kept.append(rows[torch.argsort(draws[rows], stable=True)][:count])
     return torch.cat(kept).sort().values
+
+
+def _text(share: float) -> str:
+    """The shortest decimal that reads back."""
+    return repr(share).removesuffix(".0")
 
 
 def _rows(split: Split, rows: Tensor) -> Split:

@@ -86,7 +86,8 @@ def default_for(shape: Shape) -> Spec:
 
 def asked(name: str, shape: Shape) -> Spec:
     """The student of a name, or where it is empty the field's for images of this size."""
-    return spec(name) if name else default_for(shape)
+    # A spec's value may have been read as a number, which names no student.
+    return default_for(shape) if name in ("", None) else spec(str(name))
 
 
 def features(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -173,7 +173,7 @@ def test_experts_learn_soft_targets():
     "squeeze",
     [
         lambda source: recover._squeezed(source, recover.networks_for(source, "")[0], 1),
-        lambda source: rded._teacher(source, "network"),
+        lambda source: rded._teacher(source, "network", ""),
     ],
     ids=["decoupled", "rded"],
 )

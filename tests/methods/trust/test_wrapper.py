@@ -75,12 +75,20 @@ def test_the_oracle_keeps_what_is_right_and_needs_to_know():
         trust.estimate(SOURCE, parse("oracle"))
 
 
+def believing_all(source):
+    given = source.train.labels.numpy()
+    return everything("all", given, len(source.classes), np.ones(len(given)), "")
+
+
 def test_only_the_oracle_sees_clean_labels_and_nobody_the_test(monkeypatch):
     seen = {}
     monkeypatch.setattr(trust, "_last", {})
-    monkeypatch.setattr(
-        trust, "build", lambda kind, spec, source, **_: seen.setdefault(spec.name, source)
-    )
+
+    def build(kind, spec, source, **_):
+        seen[spec.name] = source
+        return believing_all(source)
+
+    monkeypatch.setattr(trust, "build", build)
     noisy = load("digits+symmetric:0.4")
     for name in ("tad", "oracle"):
         trust.estimate(noisy, parse(name))
@@ -156,12 +164,18 @@ def test_a_fraction_stays_one_of_the_whole_source():
 def test_every_method_asks_the_same_estimator_once(monkeypatch):
     calls = []
     monkeypatch.setattr(trust, "_last", {})
-    monkeypatch.setattr(trust, "build", lambda kind, spec, *_, **__: calls.append(str(spec)))
+
+    def build(kind, spec, source, **_):
+        calls.append(str(spec))
+        return believing_all(source)
+
+    monkeypatch.setattr(trust, "build", build)
     for _ in range(2):
         trust.estimate(SOURCE, parse("tad"), wanted=3, seed=1)
     trust.estimate(SOURCE, parse("tad"), wanted=3, seed=2)
     trust.estimate(SOURCE, parse("tad"), wanted=4, seed=2)
     assert calls == ["tad"] * 3
+    assert trust.estimate(SOURCE, parse("tad(rounds=1)")).estimator == "tad(rounds=1)"
 
 
 def test_evidence_is_gathered_once_and_leaves_the_draws_as_if_it_were_not(monkeypatch):

@@ -8,6 +8,8 @@ every compressor takes as it is.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hydrometer.methods.trust.report import TrustReport
@@ -39,5 +41,5 @@ def estimate(source: Source, spec: Spec, *, wanted: int = 0, seed: int = 0) -> T
         shown = source if spec.name == ORACLE else sealed(source)
         report: TrustReport = build("trust", spec, shown, wanted=wanted, rng=draws(seed))
         _last.clear()
-        _last[key] = report
+        _last[key] = replace(report, estimator=str(spec))
     return _last[key]
