@@ -115,7 +115,7 @@ def lines(rows: Sequence[Row], asked: argparse.Namespace, lab: Lab) -> Iterator[
         yield table(head, [random, *map(cells, here)])
         yield ""
         yield from (f"- `{row.made.card.method}`" for row in here)
-        yield from (f"- {row.made.card.method}: {n}" for row in here for n in row.made.card.notes)
+        yield from (f"- {name_of(row)}: {note}" for row in here for note in notes_of(row))
         yield ""
     yield f"{environment_line(lab.device)} Source digest {lab.source.digest}."
 
@@ -124,10 +124,20 @@ def cells(row: Row) -> list[str]:
     """One line of the table."""
     found = metrics.estimate("accuracy", {"subject": row.subject})
     gain = metrics.estimate("ior", {"subject": row.subject, "random": row.random})
-    name, minutes = registry.parse(row.made.card.method).name, row.made.card.seconds / 60
+    minutes = row.made.card.seconds / 60
     return [
-        name, text.interval(found), text.estimate(gain, "ior"), each(row.subject), f"{minutes:.1f}"
+        name_of(row), text.interval(found), text.estimate(gain, "ior"), each(row.subject), f"{minutes:.1f}"
     ]  # fmt: skip
+
+
+def name_of(row: Row) -> str:
+    """What a row is called: its method without arguments."""
+    return registry.parse(row.made.card.method).name
+
+
+def notes_of(row: Row) -> list[str]:
+    """How `val` went and in what space, without where files are."""
+    return [note for note in row.made.card.notes if not note.startswith("intermediate")]
 
 
 def each(found: ArmResult) -> str:

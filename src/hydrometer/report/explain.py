@@ -69,7 +69,7 @@ def _settings(settings: Settings, student: str | None) -> str:
         f"whitening {settings.whiten}" if settings.whiten else "",
         f"weight average {settings.average:g}" if settings.average else "",
         _seeds(settings.seeds),
-        settings.precision,
+        "precision by student and machine" if settings.precision == "auto" else settings.precision,
     ]
     return ", ".join(filter(None, parts)) + "."
 
