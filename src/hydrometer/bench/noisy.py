@@ -43,7 +43,7 @@ class Question:
     student: str | None = None
 
     def __post_init__(self) -> None:
-        if self.clean == self.source:
+        if self.clean == self.source.strip():
             raise HydrometerError(
                 f"source {self.source!r} names no noise; write one behind it, such as "
                 f"{self.source}+symmetric:0.4"

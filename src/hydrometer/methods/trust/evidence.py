@@ -138,10 +138,8 @@ def _embedded(source: Source, features: str, student: str) -> tuple[Floats, floa
         return np.asarray(points.numpy(), np.float64), seconds
     usual = observer_recipe(source)
     epochs = min(usual.epochs, max(4, -(-EARLY_STEPS // -(-len(source.train) // usual.batch))))
-    data, how = (
-        whole(source),
-        replace(usual, epochs=epochs, student=students.asked(student, source.shape)),
-    )
+    data, spec = whole(source), students.asked(student, source.shape)
+    how = replace(usual, epochs=epochs, student=spec)
     lab = Lab(source, default_device())
     teacher = lab.teach(Trial(data.digest, source.digest, how, seed=0), data)
     parts = torch.split(source.train.images, 256)
