@@ -38,7 +38,7 @@ from hydrometer.report import text
 from hydrometer.sources import sealed
 from hydrometer.store import Store
 from hydrometer.types import ArmResult, Budget, CompressedSet, Scalar, Spec
-from tabulate_results import environment_line, table, write
+from tabulate_results import command, environment_line, table, write
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 FAMILIES = ("hydrometer.methods.select.", "hydrometer.methods.stitch.")
@@ -344,7 +344,7 @@ def lines(
     source = bench.lab.source
     yield f"# Selection and stitching: {source.name}, {bench.ipc} images per class\n"
     yield (
-        f"Made by `python benchmarks/cifar_selection.py {' '.join(sys.argv[1:])}`, "
+        f"Made by `{command()}`, "
         f"{len([c for c in plan if c.name in rows])} of {len(plan)} contenders. Protocol "
         f"`{bench.protocol.name}`, hard labels; test accuracy after the last step, 95 % intervals over "
         "students. One set per method, made with seed 0; random sets are drawn anew by each seed, and "

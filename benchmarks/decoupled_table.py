@@ -12,7 +12,6 @@ docs/results/NAME.md or --page. On digits such numbers show that everything work
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from hydrometer.report import text
 from hydrometer.stats import bootstrap, ranks
 from hydrometer.store import Store
 from hydrometer.types import Budget, CompressedSet, Estimate, Source, Verdict
-from tabulate_results import environment_line, publish, table
+from tabulate_results import command, environment_line, publish, table
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 OWN = {
@@ -195,11 +194,6 @@ def taught(judged: Verdict, lab: Lab) -> str:
     job = verdict.teacher_job(protocols.load(judged.protocol), lab.source)
     card = lab.teach(job.trial, job.data).card
     return f"Teacher: `{job.trial.recipe.student}`, digest {card.digest}, {card.val_accuracy:.1%} on val."
-
-
-def command(*more: str) -> str:
-    """The command that makes the page, or, with its method, one row of it."""
-    return " ".join(["python benchmarks/decoupled_table.py", *sys.argv[1:], *more])
 
 
 def page(rows: list[Judged], lab: Lab, asked: argparse.Namespace) -> str:

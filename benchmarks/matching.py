@@ -5,17 +5,14 @@
 
 Digits take each method's defaults; CIFAR-10 the reduced runs of `REDUCED`, which a processor can make:
 narrower networks, fewer iterations and real images, two experts of few epochs. Sets are made from one
-seed and kept under --out with all students, so the command goes on where it was stopped, and two
-processes may share it by --ipc or --methods and write the page last with --as-is. Students are those
-of the field's published evaluation, at one rate; random images are drawn anew by each seed. Writes
+seed and kept under --out with all students, so the command goes on where it was stopped. Students are
+those of the field's published evaluation, at one rate; random images are drawn anew by each seed. Writes
 docs/results/matching-SOURCE.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,23 +27,18 @@ from hydrometer.execute.serial import execute
 from hydrometer.report import text
 from hydrometer.store import Store
 from hydrometer.types import ArmResult, Budget, CompressedSet, Source
-from tabulate_results import environment_line, publish, table, write
+from tabulate_results import command, environment_line, publish, table, write
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 METHODS = ("dm", "dsa", "mtt")
+_SMALL_MTT = "span=1,rate=0.03,lr_rate=1e-5,experts=2,epochs=4,width=64"
 REDUCED = {
     ("dm", 1): "dm(iterations=1000,batch=64,width=64)",
     ("dm", 10): "dm(iterations=1000,batch=64,width=64)",
     ("dsa", 1): "dsa(iterations=300,batch=64,width=64)",
     ("dsa", 10): "dsa(iterations=40,outer=5,inner=10,batch=64,width=64)",
-    (
-        "mtt",
-        1,
-    ): "mtt(iterations=200,steps=20,span=1,max_start=2,rate=0.03,lr_rate=1e-5,experts=2,epochs=4,width=64)",
-    (
-        "mtt",
-        10,
-    ): "mtt(iterations=100,steps=10,span=1,max_start=3,rate=0.03,lr_rate=1e-5,experts=2,epochs=4,width=64)",
+    ("mtt", 1): f"mtt(iterations=200,steps=20,max_start=2,{_SMALL_MTT})",
+    ("mtt", 10): f"mtt(iterations=100,steps=10,max_start=3,{_SMALL_MTT})",
 }
 """What stands for a method on CIFAR-10, by name and images per class."""
 EPOCHS = {1: 300, 10: 60}
@@ -101,7 +93,7 @@ def lines(rows: Sequence[Row], asked: argparse.Namespace, lab: Lab) -> Iterator[
     """The page: command, a table for each budget, how each set was made, machine."""
     yield f"# Matching methods: {asked.source}\n"
     yield (
-        f"Made by `python {shlex.join(['benchmarks/matching.py', *sys.argv[1:]])}`. Test accuracy after "
+        f"Made by `{command()}`. Test accuracy after "
         f"the last step, 95 % intervals over {asked.students} students; one set per method, made from "
         f"seed {asked.seed}, its iterate chosen on `val`. Random images are drawn anew by each seed, "
         "and gains are over them, seed by seed.\n"

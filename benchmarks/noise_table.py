@@ -12,7 +12,6 @@ Writes docs/results/noise-BASE.md, and again every few minutes.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +32,7 @@ from hydrometer.methods.trust import ORACLE
 from hydrometer.protocols.noisy import REPLICATES
 from hydrometer.report import text
 from hydrometer.sources.noise import NoisySource
-from tabulate_results import environment_line, publish, table, write
+from tabulate_results import command, environment_line, publish, table, write
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 NOISES = ("symmetric:0.4", "asymmetric:0.4")
@@ -131,7 +130,7 @@ def lines(found: Sequence[Answer]) -> Iterator[str]:
     n = max((len(score.by_replicate) for a in found for score in a.noisy), default=0)
     students = max((len(s) for a in found for x in a.noisy for s in x.by_replicate), default=0)
     yield f"# Noisy labels: {first.clean_source}\n"
-    yield f"Made by `python {shlex.join(['benchmarks/noise_table.py', *sys.argv[1:]])}`.\n"
+    yield f"Made by `{command()}`.\n"
     yield (
         f"Protocol `{first.protocol}`: rates chosen on noisy `val`, clean test accuracy after the last "
         f"step. {n} noise seeds, {students} students a set; intervals of 95 % are over noise seeds, "
@@ -142,18 +141,15 @@ def lines(found: Sequence[Answer]) -> Iterator[str]:
         "Gains of all rows over gaps of all rows, where the mean gap is clear of 0; noise seeds of one "
         "source are resampled together.\n"
     )
-    said = names(found)
+    said, head = short_names(found), ["method", "images", *noisy_words.HEAD]
     columns = [f"{said[name]}, %" for name in estimators(found)]
-    heads = ["rows", "oracle less no filter, points", *columns]
-    yield table(heads, list(pooled(found)))
+    yield table(["rows", "oracle less no filter, points", *columns], list(pooled(found, said)))
     for source in dict.fromkeys(answer.source for answer in found):
         yield f"\n## {source}\n"
         of_source = [answer for answer in found if answer.source == source]
-        yield table(
-            ["method", "images", *noisy_words.HEAD], list(cells(of_source, said, clean=False))
-        )
+        yield table(head, list(cells(of_source, said, clean=False)))
     yield "\n## Clean labels\n"
-    yield table(["method", "images", *noisy_words.HEAD], list(cells(once(found), said, clean=True)))
+    yield table(head, list(cells(once(found), said, clean=True)))
     yield ""
     yield from (f"- {s}" for s in harm(found, said))
     yield from (f"- {notice}" for notice in dict.fromkeys(notices(found, said)))
@@ -161,7 +157,7 @@ def lines(found: Sequence[Answer]) -> Iterator[str]:
     yield f"\n{environment_line(default_device())}"
 
 
-def names(found: Sequence[Answer]) -> dict[str, str]:
+def short_names(found: Sequence[Answer]) -> dict[str, str]:
     """What the page calls each method and arm: the name alone, where no two differ in arguments."""
     specs = [*(answer.method for answer in found), *estimators(found)]
     every = dict.fromkeys([NO_TRUST, ORACLE, *specs])
@@ -178,9 +174,8 @@ def estimators(found: Sequence[Answer]) -> list[str]:
     return [name for name in names if name not in (NO_TRUST, ORACLE)]
 
 
-def pooled(found: Sequence[Answer]) -> Iterator[list[str]]:
+def pooled(found: Sequence[Answer], said: Mapping[str, str]) -> Iterator[list[str]]:
     """What each estimator recovers over all rows, those of a source, a method, a budget."""
-    said = names(found)
     yield row_of("all", found)
     for field in ("source", "method", "budget"):
         for value in dict.fromkeys(str(getattr(answer, field)) for answer in found):
@@ -245,12 +240,8 @@ def harm(found: Sequence[Answer], said: Mapping[str, str]) -> Iterator[str]:
 def notices(found: Sequence[Answer], said: Mapping[str, str]) -> Iterator[str]:
     for answer in found:
         for notice in answer.notices:
-            failed = "replicates" in notice
-            yield (
-                f"{answer.source}, {said[answer.method]}, {answer.budget}: {notice}"
-                if failed
-                else notice
-            )
+            where = f"{answer.source}, {said[answer.method]}, {answer.budget}: "
+            yield (where if "replicates" in notice else "") + notice
 
 
 if __name__ == "__main__":

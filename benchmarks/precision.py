@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,7 @@ from hydrometer.sources.draw import draw
 from hydrometer.stats import bootstrap, paired
 from hydrometer.store import Store
 from hydrometer.types import Trial
-from tabulate_results import environment_line, publish, table
+from tabulate_results import command, environment_line, publish, table
 
 CASES = (
     ("digits", "convnet-2", 10, 100),
@@ -63,7 +61,7 @@ def main() -> None:
     ]
     publish(
         Path("docs/results/precision.md"),
-        f"# bfloat16 against float32\n\nMade by `python {shlex.join(sys.argv)}`: random real images, DSA, "
+        f"# bfloat16 against float32\n\nMade by `{command()}`: random real images, DSA, "
         "SGD 0.01, the same seeds in both; 95 % intervals over paired seeds.\n\n"
         + table(head, rows)
         + "\n\n"

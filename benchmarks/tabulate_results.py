@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,9 +22,19 @@ def publish(page: Path, made: str) -> None:
 
 def write(page: Path, made: str) -> None:
     """Write a results page, keeping what was written below the mark."""
-    kept = page.read_text().partition(BY_HAND)[2] if page.exists() else ""
+    kept = page.read_text().partition(BY_HAND)[2].strip() if page.exists() else ""
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(f"{made.rstrip()}\n\n{BY_HAND}\n{kept or chr(10)}")
+    page.write_text(f"{made.rstrip()}\n\n{BY_HAND}\n\n{kept}".rstrip() + "\n")
+
+
+def command(*more: str) -> str:
+    """The running command as a reader would type it: what it makes, not where it keeps its work."""
+    script, *given = sys.argv
+    told: list[str] = []
+    for word, before in zip(given, ["", *given], strict=False):
+        if word not in ("--as-is", "--out", "--page") and before not in ("--out", "--page"):
+            told.append(word)
+    return shlex.join(["python", f"benchmarks/{Path(script).name}", *told, *more])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import resource
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -37,7 +36,7 @@ from hydrometer.methods.trust import evidence, tad
 from hydrometer.methods.trust.evidence import Evidence
 from hydrometer.sources import sealed
 from hydrometer.types import Source, Trial
-from tabulate_results import environment_line, publish, table
+from tabulate_results import command, environment_line, publish, table
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 PARTS = ("loading", "training", "evidence", "round 1", "rounds 1 and 2")
@@ -78,10 +77,8 @@ def prepared(part: str, source: Source, student: str) -> Callable[[], object]:
 
 def train(source: Source, student: str) -> None:
     """The recorded student, trained as the recorded run trains it."""
-    data, recipe = (
-        whole(source),
-        recording.recipe(source, evidence.epochs_for(source), student=student),
-    )
+    data = whole(source)
+    recipe = recording.recipe(source, evidence.epochs_for(source), student=student)
     Lab(source, default_device()).teach(Trial(data.digest, source.digest, recipe, seed=0), data)
 
 
@@ -91,9 +88,8 @@ def gathered(source: Source, student: str) -> Evidence:
 
 def child(part: str, source: str, student: str) -> Measured:
     """One part in a process of its own."""
-    command = [sys.executable, __file__, "--source", source, "--part", part]
-    command += ["--student", student]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    words = [sys.executable, __file__, "--source", source, "--student", student, "--part", part]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
     found = Measured(**json.loads(done.stdout.splitlines()[-1]))
     print(f"{time.strftime('%H:%M:%S')} {found}", flush=True)
     return found
@@ -118,7 +114,7 @@ def page(source: str, found: dict[str, Measured]) -> str:
     return "\n".join(
         [
             f"# What trust costs: {source}\n",
-            f"Made by `python {shlex.join(['benchmarks/trust_cost.py', *sys.argv[1:]])}`; one run of each "
+            f"Made by `{command()}`; one run of each "
             f"part, load average at the end {os.getloadavg()[0]:.1f}. Training is of "
             f"{evidence.epochs_for(sources.load(source))} epochs.\n",
             table(head, rows),

@@ -27,7 +27,7 @@ every = pytest.mark.parametrize("name", NAMES)
 def _quick(monkeypatch, tmp_path_factory):
     """A small network behind scores and crops; records of one folder, so that each is made once."""
     for module in (features, observer, rded):
-        monkeypatch.setattr(module, "observer_recipe", lambda source: tiny.recipe())
+        monkeypatch.setattr(module, "observer_recipe", lambda source, student="": tiny.recipe())
     place = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setenv("HYDROMETER_CACHE", str(place))
 

@@ -43,6 +43,14 @@ def test_digests_and_names_tell_shares_apart():
     assert tuple(source.name for source in found) == names
 
 
+def test_images_are_ranked_by_their_original_row_wherever_they_stand():
+    images, labels = torch.zeros(50, 1, 2, 2), torch.zeros(50, dtype=torch.int64)
+    forward = Split(images, labels, torch.arange(50))
+    backward = Split(images, labels, torch.arange(50).flip(0))
+    kept, again = (split.index[share.chosen(split, 0.2, 0)] for split in (forward, backward))
+    assert set(kept.tolist()) == set(again.tolist())
+
+
 @pytest.mark.parametrize(
     "name", ["digits+share:0.3+symmetric:0.4@2", "digits+symmetric:0.4@2+share:0.3"]
 )

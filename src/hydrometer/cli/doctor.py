@@ -73,10 +73,10 @@ def measure_anew() -> None:
     from hydrometer.engine import calibration
     from hydrometer.engine.calibration import Work
 
+    known = [(students.spec(name), shape, batch) for name, shape, batch in USUAL]
     usual = [
         Work(student=str(spec), precision=protocols.admitted(spec), shape=shape, batch=batch)
-        for name, shape, batch in USUAL
-        if (spec := students.spec(name))
+        for spec, shape, batch in known
     ]
     for work in dict.fromkeys([*usual, *(c.work for c in calibration.book().calibrations)]):
         talk.print(f"measuring {work}")

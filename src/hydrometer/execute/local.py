@@ -116,8 +116,10 @@ class Local:
         """
         if any(job.trial.recipe.bank for job in jobs):
             return False
-        if self.hands or min(self.manner.abreast, len(jobs)) < 2:
-            return bool(self.hands)
+        if self.hands:
+            return True
+        if min(self.manner.abreast, len(jobs)) < 2:
+            return False
         return sum(seconds for _, seconds in pace.forecast(jobs, lab)) > WORTH_STARTING
 
     def staff(self, wanted: int) -> None:

@@ -17,10 +17,10 @@ from hydrometer.execute.lab import Lab
 from hydrometer.types import CompressedSet, HydrometerError, Recipe, Source, Spec, Trial
 
 
-def observer_recipe(source: Source) -> Recipe:
+def observer_recipe(source: Source, student: str = "") -> Recipe:
     """How the network behind `network` features is trained: four short epochs, or 300 steps."""
     return Recipe(
-        student=students.default_for(source.shape),
+        student=students.asked(student, source.shape),
         optimiser=Spec("sgd", (("momentum", 0.9), ("weight_decay", 5e-4))),
         lr=0.03,
         schedule=Spec("triangle", (("warmup", 0.2),)),

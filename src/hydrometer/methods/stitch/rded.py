@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hydrometer import students
 from hydrometer.artifact.container import make
 from hydrometer.artifact.rows import believed, believing
 from hydrometer.engine.environment import default_device
@@ -131,9 +130,7 @@ def _teacher(source: Source, teacher: str, student: str) -> Teacher:
                 f"rded: student={student!r} is for teacher=network; {teacher!r} is trained already"
             )
         return recall(teacher, source, lab.lens(recipe_of(teacher).whiten))
-    spec = students.asked(student, source.shape)
-    how = believing(replace(observer_recipe(source), student=spec), source)
-    data = believed(source)
+    data, how = believed(source), believing(observer_recipe(source, student), source)
     return lab.teach(Trial(data.digest, source.digest, how, seed=0), data)
 
 

@@ -136,10 +136,9 @@ def _embedded(source: Source, features: str, student: str) -> tuple[Floats, floa
     if features != "network":
         points, seconds = embed(source, features)
         return np.asarray(points.numpy(), np.float64), seconds
-    usual = observer_recipe(source)
+    usual = observer_recipe(source, student)
     epochs = min(usual.epochs, max(4, -(-EARLY_STEPS // -(-len(source.train) // usual.batch))))
-    data, spec = whole(source), students.asked(student, source.shape)
-    how = replace(usual, epochs=epochs, student=spec)
+    data, how = whole(source), replace(usual, epochs=epochs)
     lab = Lab(source, default_device())
     teacher = lab.teach(Trial(data.digest, source.digest, how, seed=0), data)
     parts = torch.split(source.train.images, 256)
