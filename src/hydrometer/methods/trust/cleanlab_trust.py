@@ -10,9 +10,9 @@ from types import ModuleType
 import numpy as np
 
 from hydrometer.methods.trust.evidence import Evidence, gather
-from hydrometer.methods.trust.joint import confident_joint, noise_share
+from hydrometer.methods.trust.harm import harmless
+from hydrometer.methods.trust.joint import confident_joint
 from hydrometer.methods.trust.report import (
-    HARMLESS,
     TrustReport,
     at_least,
     compose,
@@ -31,13 +31,14 @@ def cleanlab_trust(
     wanted: int = 0,
     features: str = "network",
     student: str = "",
+    gate: bool = True,
     rng: np.random.Generator,
 ) -> TrustReport:
     """Drops what confident learning flags: `cleanlab.filter.find_label_issues`, by noise rate.
 
     Northcutt, Jiang and Chuang, "Confident learning" (JAIR 2021), on out-of-fold probabilities of a
     probe on `features`, `network` or `pixels`, of `student` as in `tad`. Nothing is relabelled.
-    Class floors, and keeping all where less than 2 % seem wrong, are ours.
+    Class floors and the no-harm rule, which `gate=false` skips, are ours.
 
     Raises:
         HydrometerError: cleanlab is missing.
@@ -45,21 +46,21 @@ def cleanlab_trust(
     package()
     evidence = gather(source, features, student, rng=rng)
     start = time.perf_counter()
-    found = confident(evidence, least=floor(wanted, evidence.classes))
+    found = confident(evidence, least=floor(wanted, evidence.classes), gate=gate)
     return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
 
 
-def confident(evidence: Evidence, *, least: int = 10) -> TrustReport:
+def confident(evidence: Evidence, *, least: int = 10, gate: bool = True) -> TrustReport:
     """Confident learning on evidence alone; trust is the normalised margin of the given label."""
     library, given, k = package(), evidence.given, evidence.classes
     probabilities = evidence.probabilities
     trust = np.asarray(
         library.rank.get_label_quality_scores(given, probabilities, method="normalized_margin")
     )
-    noise = noise_share(confident_joint(given, probabilities))
-    if noise < HARMLESS:
-        note = f"{noise:.1%} of the labels seem wrong, below {HARMLESS:.0%}: all are kept"
-        return everything("cleanlab", given, k, trust, note)
+    joint = confident_joint(given, probabilities)
+    kept = harmless(joint, given, probabilities) if gate else ""
+    if kept:
+        return everything("cleanlab", given, k, trust, kept)
     with warnings.catch_warnings():
         # It warns of classes too small to judge, which the floor keeps anyway.
         warnings.simplefilter("ignore", UserWarning)

@@ -10,10 +10,10 @@ import numpy as np
 from hydrometer.methods.trust import anchors
 from hydrometer.methods.trust.cleanlab_trust import package
 from hydrometer.methods.trust.evidence import Evidence, gather, given_loss
-from hydrometer.methods.trust.joint import clean_classes, noise_share, wrong
+from hydrometer.methods.trust.harm import HARMLESS, harmless
+from hydrometer.methods.trust.joint import clean_classes, wrong
 from hydrometer.methods.trust.mixture import class_trust
 from hydrometer.methods.trust.report import (
-    HARMLESS,
     Floats,
     Labels,
     Mask,
@@ -42,6 +42,7 @@ def combined(
     features: str = "network",
     student: str = "",
     recall: bool | None = None,
+    gate: bool = True,
     rng: np.random.Generator,
 ) -> TrustReport:
     """Counts from cleanlab's calibrated joint, order from loss mixtures, recall by TAD's anchors.
@@ -49,8 +50,8 @@ def combined(
     Ours, after Northcutt et al. (JAIR 2021) and Wu et al. (arXiv 2502.05027): of each given class as
     many images are dropped as the joint finds wrong, those with the lowest mean of in-sample and
     out-of-fold class-wise mixture posteriors. Where the two disagree twofold on the count of a noisy
-    class, the report says so, and the mixture is followed if the errors go to one other class. `recall`
-    and the others are as in `tad`.
+    class, the report says so, and the mixture is followed if the errors go to one other class. `recall`,
+    `gate` and the others are as in `tad`.
 
     Raises:
         HydrometerError: cleanlab is missing.
@@ -62,11 +63,14 @@ def combined(
         evidence,
         least=floor(wanted, evidence.classes),
         recall=wants_recall(wanted, len(evidence.given)) if recall is None else recall,
+        gate=gate,
     )
     return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
 
 
-def merged(evidence: Evidence, *, least: int = 10, recall: bool = True) -> TrustReport:
+def merged(
+    evidence: Evidence, *, least: int = 10, recall: bool = True, gate: bool = True
+) -> TrustReport:
     """The combination on evidence alone."""
     given, k, probabilities = evidence.given, evidence.classes, evidence.probabilities
     inside = class_trust(evidence.losses, given, k)
@@ -75,10 +79,9 @@ def merged(evidence: Evidence, *, least: int = 10, recall: bool = True) -> Trust
     joint = np.asarray(
         package().count.compute_confident_joint(given, probabilities, calibrate=True), np.float64
     )
-    noise = noise_share(joint)
-    if noise < HARMLESS:
-        note = f"{noise:.1%} of the labels seem wrong, below {HARMLESS:.0%}: all are kept"
-        return everything("combined", given, k, trust, note)
+    kept = harmless(joint, given, probabilities) if gate else ""
+    if kept:
+        return everything("combined", given, k, trust, kept)
     counts, notes = _counts(joint, trust, given)
     trusted = _without(given, trust, counts, least)
     taken = anchors.recall(evidence.features, given, k, trust, trusted)

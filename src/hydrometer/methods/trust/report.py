@@ -15,8 +15,6 @@ Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 LEAST_KEPT = 10
-HARMLESS = 0.02
-"""Estimated noise below which nothing is dropped: mixtures know no "no noise"."""
 BALANCED_SHARE = 0.02
 """Sets of at least this share of `train` want quantity too; smaller ones want purity alone."""
 UNIDENTIFIABLE = 0.5

@@ -12,8 +12,8 @@ cosine similarity, and selects pseudo-labels.
 out-of-fold losses of a probe fitted on the trusted and recalled) and their class-wise standardised
 logarithm; a cut at 0.5 with class floors; anchors, temperature, and the three conditions of recall;
 refitting always against the given labels; two rounds, with the first as fallback if trust collapses;
-and the no-harm rule: where the confident joint finds less than 2 % of noise, in all or in one class,
-all of its labels are kept. The consistency term, whose form is unknown, is left out. No figure of the
+and the no-harm rule of `harm.py`, and that a class where the confident joint finds less than 2 % of
+noise is kept whole. The consistency term, whose form is unknown, is left out. No figure of the
 paper's may be expected of this.
 
 Compressors get the kept images under their final labels. Beside labels, the weights and soft targets of
@@ -32,10 +32,10 @@ import numpy as np
 
 from hydrometer.methods.trust import anchors
 from hydrometer.methods.trust.evidence import Evidence, gather, given_loss, out_of_fold
-from hydrometer.methods.trust.joint import clean_classes, confident_joint, noise_share
+from hydrometer.methods.trust.harm import HARMLESS, harmless
+from hydrometer.methods.trust.joint import clean_classes, confident_joint
 from hydrometer.methods.trust.mixture import class_trust
 from hydrometer.methods.trust.report import (
-    HARMLESS,
     Floats,
     Mask,
     Recall,
@@ -66,6 +66,7 @@ def tad(
     student: str = "",
     rounds: int = 2,
     recall: bool | None = None,
+    gate: bool = True,
     rng: np.random.Generator,
 ) -> TrustReport:
     """Class-wise loss mixtures divide, anchors recalibrate, a few rounds: the dual loop of TAD.
@@ -73,7 +74,8 @@ def tad(
     `features` are `network` or `pixels`; `student` names the network that is trained, the field's for
     the size unless given. Images are recalled where many are wanted (2 % of train, or all), because
     small sets gain from purity alone, and into classes below their floor; `recall` decides otherwise.
-    Easiest-first selection takes them first, and its sets are then more alike.
+    Easiest-first selection takes them first, and its sets are then more alike. `gate=false` filters
+    where the no-harm rule would keep all.
     """
     evidence = gather(source, features, student, rng=rng)
     start = time.perf_counter()
@@ -82,6 +84,7 @@ def tad(
         rounds=rounds,
         least=floor(wanted, evidence.classes),
         recall=wants_recall(wanted, len(evidence.given)) if recall is None else recall,
+        gate=gate,
         rng=rng,
     )
     return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
@@ -107,6 +110,7 @@ def diverted(
     rounds: int = 2,
     least: int = 10,
     recall: bool = True,
+    gate: bool = True,
     rng: np.random.Generator,
 ) -> TrustReport:
     """The dual loop on evidence alone.
@@ -118,10 +122,9 @@ def diverted(
         raise HydrometerError(f"rounds is {rounds}; give 1 to {MOST_ROUNDS}")
     k, given = evidence.classes, evidence.given
     joint = confident_joint(given, evidence.probabilities)
-    noise = noise_share(joint)
-    if noise < HARMLESS:
-        note = f"{noise:.1%} of the labels seem wrong, below {HARMLESS:.0%}: all are kept"
-        return everything("tad", given, k, np.ones(len(given)), note)
+    kept = harmless(joint, given, evidence.probabilities) if gate else ""
+    if kept:
+        return everything("tad", given, k, np.ones(len(given)), kept)
     believed = clean_classes(joint, HARMLESS)[given]
     turns = _turns(evidence, believed, rounds, least, rng)
     notes = []

@@ -1,0 +1,61 @@
+"""The no-harm rule: whether labels are wrong, or images only hard.
+
+Estimators of label noise see noise wherever classes overlap or the network is weak, and would drop hard
+images whose labels are right. A classifier that errs on hard images does not where it is surest, while a
+wrong label can be anywhere; so the surest images tell the two apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hydrometer.methods.trust.joint import noise_share
+from hydrometer.methods.trust.report import Floats, Labels
+
+HARMLESS = 0.02
+"""Estimated noise below which nothing is dropped: mixtures know no "no noise"."""
+SOUND = 0.05
+"""Share of contradicted labels among the surest images up to which they may all be right."""
+OVERSTATED = 2.0
+"""How many times the noise among the surest images an estimate may be before it counts hard ones."""
+SUREST, FEWEST_OF_CLASS, FEWEST = 0.02, 20, 100
+"""Share of all images that are the surest, and how few they may be of a class and in all."""
+
+
+def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
+    """Why all labels should be kept, in words for a report; empty where they should not.
+
+    `joint` (k, k) counts given against apparent classes, `probabilities` (n, k) are out of fold. All
+    are kept where the joint finds less than 2 % of wrong labels, or where less than 5 % of the
+    surest images have another label than they look like and the joint finds more than twice that.
+    Ours: it holds as far as noise does not spare the images that are easy to tell.
+    """
+    noise = noise_share(joint)
+    if noise < HARMLESS:
+        return f"{noise:.1%} of the labels seem wrong, below {HARMLESS:.0%}: all are kept"
+    sure = doubt(given, probabilities)
+    if sure < SOUND and noise > OVERSTATED * sure:
+        return (
+            f"{noise:.1%} of the labels seem wrong, but only {sure:.1%} where the classifier is surest: "
+            "images are hard rather than labels wrong, all are kept"
+        )
+    return ""
+
+
+def doubt(given: Labels, probabilities: Floats) -> float:
+    """Share of the surest images of every apparent class whose given label is another.
+
+    They are several anchor points for a class instead of one (Patrini et al., "Making deep neural
+    networks robust to label noise", CVPR 2017, theorem 3), and their labels are counted instead of
+    the classifier's probabilities.
+    """
+    classes = probabilities.shape[1]
+    least = max(FEWEST_OF_CLASS, -(-FEWEST // classes))
+    count = max(least, round(SUREST * len(given) / classes))
+    apparent = probabilities.argmax(1)
+    surest = [
+        rows[np.argsort(-probabilities[rows, c], kind="stable")[:count]]
+        for c, rows in ((c, np.flatnonzero(apparent == c)) for c in range(classes))
+    ]
+    chosen = np.concatenate(surest)
+    return float((given != apparent)[chosen].mean()) if len(chosen) else 0.0
