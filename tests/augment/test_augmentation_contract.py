@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from hydrometer import registry, seeds
+from hydrometer.augment import Pipeline
 from hydrometer.types import Spec
 
 EVERY = pytest.mark.parametrize("name", registry.names("augmentation"))
@@ -113,3 +114,13 @@ def test_a_batch_of_one_is_its_own_partner(name):
     if augmentation.mixes:
         assert_close(result.images, images)
         assert torch.equal(result.partner, torch.zeros(2, 1, dtype=torch.int64))
+
+
+@EVERY
+def test_nothing_is_read_from_the_device(name):
+    """Tensors without data stand for those of an accelerator: reading them fails, and there waits."""
+    augmentation, images, u = cohort(name)
+    chain = Pipeline((Spec(name),))
+    there = chain(images.to("meta"), u.to("meta"), u[:, 0])
+    assert there.images.device.type == "meta" and there.images.shape == images.shape
+    assert torch.equal(chain(images, u, u[:, 0]).images, augmentation(images, u).images)

@@ -311,6 +311,18 @@ def test_independent_tiles_leave_the_draws_alone():
     assert cohort._turned(next(cohort.batches()), draws) is draws
 
 
+@pytest.mark.parametrize("epochs", [3, 90])
+def test_the_host_knows_the_draws_that_decide_for_a_batch(epochs):
+    jobs = [
+        tiny.job(SOURCE, seed=s, augment=(Spec("flip"), Spec("dsa")), epochs=epochs) for s in (0, 1)
+    ]
+    cohort = loop.Cohort(jobs, SOURCE, LENS, ())
+    for batch in cohort.batches():
+        drawn = cohort.draws(batch.view, 1)[:, 0]
+        told = cohort._first(batch, drawn.to("meta"))
+        assert torch.equal(told, drawn[:, 0])
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
 def test_a_student_goes_on_as_if_it_had_never_stopped(optimiser):
     jobs = [tiny.job(SOURCE, augment=CUTMIX, optimiser=Spec(optimiser), lr=0.01)]

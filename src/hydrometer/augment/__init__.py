@@ -61,6 +61,18 @@ class Cycling(Augmentation, Protocol):
         """Epochs of a cycle; 1 leaves the draw as it is."""
 
 
+@runtime_checkable
+class Choosing(Augmentation, Protocol):
+    """An augmentation that does with a whole batch what its first sample's draws say.
+
+    The host must know them to choose. It is told, because reading them from an accelerator would wait
+    for all work before them.
+    """
+
+    def told(self, images: Tensor, u: Tensor, first: Tensor) -> Augmented:
+        """As `__call__`, where `first` (k, draws) on the host is `u[:, 0]`."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """Which draw of a sample goes through a cycle, and through how many values."""
@@ -113,12 +125,20 @@ class Pipeline:
             for start, member in zip(starts, self.members, strict=False)
             if isinstance(member, Cycling) and member.cycle > 1
         )
+        self.chooses = any(isinstance(member, Choosing) for member in self.members)
 
-    def __call__(self, images: Tensor, u: Tensor) -> Augmented:
-        """The images after the last member, with the partner and share of the one that mixed."""
+    def __call__(self, images: Tensor, u: Tensor, first: Tensor | None = None) -> Augmented:
+        """The images after the last member, with the partner and share of the one that mixed.
+
+        `first` (k, draws) are `u[:, 0]` on the host; members that choose read them from `u` without.
+        """
         done, used = Augmented(images), 0
         for member in self.members:
-            new = member(done.images, u[..., used : used + member.draws])
+            own = slice(used, used + member.draws)
+            if first is not None and isinstance(member, Choosing):
+                new = member.told(done.images, u[..., own], first[:, own])
+            else:
+                new = member(done.images, u[..., own])
             used += member.draws
             done = new if member.mixes else Augmented(new.images, done.partner, done.share)
         return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -29,6 +30,12 @@ def integers(u: Tensor, count: int | Tensor) -> Tensor:
 def permutation(u: Tensor) -> Tensor:
     """Uniform permutations of the last axis, int64: the order of the draws."""
     return u.argsort(dim=-1, stable=True)
+
+
+def handed(values: Sequence[int], device: torch.device) -> Tensor:
+    """Integers (n,) int64 on a device, by way of pinned memory, so that the host does not wait."""
+    known = torch.tensor(values, dtype=torch.int64, pin_memory=device.type == "cuda")
+    return known.to(device, non_blocking=True)
 
 
 def symmetric_beta(u: Tensor, alpha: float) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hydrometer.augment import Augmented
-from hydrometer.augment.draws import between, integers
+from hydrometer.augment.draws import between, handed, integers
 from hydrometer.augment.geometry import nearest, rotate, shift, squares, stretch, working
 from hydrometer.registry import register
 from hydrometer.types import HydrometerError
@@ -67,18 +67,20 @@ class DSA:
             raise HydrometerError(f"dsa: {name}={value} is out of range; choose {choices}")
 
     def __call__(self, images: Tensor, u: Tensor) -> Augmented:
-        """The images of each student under that student's operation.
+        """The images of each student under that student's operation, which is read on the host."""
+        return self.told(images, u, u[:, 0])
 
-        Which operations were drawn is read on the host, once per call, so that each runs only on
-        the students that drew it.
-        """
-        drawn = integers(u[:, 0, 0], len(OPERATIONS)).tolist()
+    def told(self, images: Tensor, u: Tensor, first: Tensor) -> Augmented:
+        """As a call, with the draws of the first samples known: an operation runs on who drew it."""
+        drawn = integers(first[:, 0], len(OPERATIONS)).tolist()
         if len(set(drawn)) == 1:
             return Augmented(self._operate(drawn[0], images, u))
-        members = [[s for s, o in enumerate(drawn) if o == op] for op in sorted(set(drawn))]
-        views = torch.cat([self._operate(drawn[m[0]], images[m], u[m]) for m in members])
-        back = torch.tensor([s for m in members for s in m], device=images.device).argsort()
-        return Augmented(views[back])
+        order = sorted(range(len(drawn)), key=drawn.__getitem__)
+        sizes = [drawn.count(operation) for operation in sorted(set(drawn))]
+        there = handed(order, images.device)
+        parts = zip(sorted(set(drawn)), torch.split(there, sizes), strict=True)
+        views = torch.cat([self._operate(op, images[rows], u[rows]) for op, rows in parts])
+        return Augmented(views[there.argsort()])
 
     def _operate(self, operation: int, images: Tensor, u: Tensor) -> Tensor:
         apply = (self._scale, self._rotate, self._flip, self._colour, self._crop, self._cutout)

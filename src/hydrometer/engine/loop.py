@@ -89,6 +89,7 @@ class Cohort:
         self.sets = _distinct([job.data for job in jobs])
         self.images = [Images(data.images, lens) for data in self.sets]
         self._orders: tuple[int, Tensor] | None = None
+        self._heads: tuple[int, Tensor] | None = None
         self.which = [next(i for i, s in enumerate(self.sets) if s is j.data) for j in jobs]
         self.pool = joined(self.images)
         self.offsets = torch.tensor([[i * self.size] for i in self.which], device=self.device)
@@ -163,7 +164,8 @@ class Cohort:
         with record_function("data"):
             images = self._gather(rows)
         with record_function("augmentation"):
-            seen: Augmented = self.pipeline(images, self._turned(batch, draws[:, : rows.shape[1]]))
+            turned = self._turned(batch, draws[:, : rows.shape[1]])
+            seen: Augmented = self.pipeline(images, turned, self._first(batch, draws))
         labels = self.labels.gather(1, rows)
         with record_function("labels"):
             soft = self.regime.soft(rows, seen.images, batch.view)
@@ -175,6 +177,21 @@ class Cohort:
         return seen.images, Target(
             labels, soft, self.labels.gather(1, other), other_soft, seen.share, weight
         )
+
+    def _first(self, batch: Batch, draws: Tensor) -> Tensor | None:
+        """The draws (k, draws) of each student's first sample on the host, where they decide for all.
+
+        The host draws them itself, for many steps at once: reading the device's would wait for it.
+        """
+        if not self.pipeline.chooses:
+            return None
+        if draws.device.type == "cpu":
+            return draws[:, 0]
+        start = batch.view - batch.view % CHUNK
+        if self._heads is None or self._heads[0] != start:
+            keys = [seeds.key(s, "augment") for s in self.viewers]
+            self._heads = start, seeds.uniform(keys, start, CHUNK, self.pipeline.draws)
+        return self._heads[1][:, batch.view - start]
 
     def _turned(self, batch: Batch, draws: Tensor) -> Tensor:
         """The draws, those that go through a cycle set to the value whose turn it is."""
