@@ -11,7 +11,7 @@ import torch
 import tiny
 from hydrometer import digest, protocols, registry, sources, verdict
 from hydrometer.artifact.rows import from_rows
-from hydrometer.execute import Silent, executor, serial
+from hydrometer.execute import Manner, Silent, executor, manner, pace, serial
 from hydrometer.execute import ray as cluster
 from hydrometer.execute.lab import Lab
 from hydrometer.store import Store
@@ -126,6 +126,15 @@ def test_what_fails_for_good_is_said_and_the_rest_goes_on(ray, lab, store, tmp_p
     with pytest.raises(HydrometerError, match=r"clumsy, seed 0.*ZeroDivisionError: no luck"):
         ray([clumsy], lab, store, watching)
     assert len(watching.said) == 2
+
+
+def test_a_forecast_counts_the_workers(ray, lab, monkeypatch):
+    assert manner(ray) == Manner(threads=1, abreast=WORKERS)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert manner(ray) == Manner(threads=2, abreast=1)
+    monkeypatch.setattr(pace, "forecast", lambda jobs, lab: [(job, 10.0) for job in jobs])
+    many = jobs(6)
+    assert pace.wall(many, lab, Manner(None, WORKERS)) == pace.wall(many, lab, Manner()) / 3 == 20
 
 
 def test_threads_that_no_machine_has_are_refused(ray, lab, store, monkeypatch):

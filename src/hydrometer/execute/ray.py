@@ -25,7 +25,7 @@ from torch import Tensor
 
 from hydrometer.engine import teachers
 from hydrometer.engine.loop import Job
-from hydrometer.execute import Executor, Observer, Silent
+from hydrometer.execute import Executor, Manner, Observer, Silent
 from hydrometer.execute.claims import Claims
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import complete, grouped, steps_of, train
@@ -161,10 +161,16 @@ class Cluster:
         """What the cluster trains on: its accelerators if it has any."""
         return torch.device("cuda" if self.ray.cluster_resources().get("GPU") else "cpu")
 
-    def slots(self, wanted: Setting) -> int:
+    @property
+    def manner(self) -> Manner:
+        """As many cohorts side by side as there is room for now, on the threads of this process."""
+        threads = torch.get_num_threads()
+        return Manner(threads, self.slots(self.device().type, threads))
+
+    def slots(self, device: str, threads: int) -> int:
         """How many cohorts can run at once."""
         has = self.ray.cluster_resources()
-        count = has.get("GPU", 0) if wanted.device == "cuda" else has["CPU"] // wanted.threads
+        count = has.get("GPU", 0) if device == "cuda" else has.get("CPU", 0) // threads
         return max(1, int(count))
 
     def needs(self, wanted: Setting) -> dict[str, int]:
@@ -202,7 +208,7 @@ class _Attempt:
 
     def run(self, pending: dict[str, Job]) -> bool:
         """Train all that can be claimed; false if all of it is someone else's."""
-        slots = self.cluster.slots(self.setting)
+        slots = self._slots()
         fresh = {key: job for key, job in pending.items() if key not in self.cluster.failed}
         made = grouped(fresh, self.lab.source, torch.device(self.setting.device), slots)
         queue, worked = deque(map(Cohort, made)), False
@@ -213,13 +219,16 @@ class _Attempt:
                     worked |= self._give(queue.popleft(), needs)
                 if self.running:
                     queue.extend(self._take())
-                slots = self.cluster.slots(self.setting)
+                slots = self._slots()
         finally:
             for task in self.running:
                 self.cluster.ray.cancel(task, force=True)
             self.claims.release()
         self._complain(pending)
         return worked
+
+    def _slots(self) -> int:
+        return self.cluster.slots(self.setting.device, self.setting.threads)
 
     def _give(self, cohort: Cohort, needs: dict[str, int]) -> bool:
         """Hand out what can be claimed of a cohort; false if nothing can."""
