@@ -39,6 +39,11 @@ REDUCED = {
     ("dsa", 10): "dsa(iterations=40,outer=5,inner=10,batch=64,width=64)",
     ("mtt", 1): f"mtt(iterations=200,steps=20,max_start=2,{_SMALL_MTT})",
     ("mtt", 10): f"mtt(iterations=100,steps=10,max_start=3,{_SMALL_MTT})",
+    ("datm", 1): f"datm(iterations=200,steps=20,max_start=2,skip_above=1.5,{_SMALL_MTT})",
+    (
+        "datm",
+        10,
+    ): f"datm(iterations=100,steps=10,max_start=3,first_bound=2,grown=50,skip_above=1.5,{_SMALL_MTT})",
 }
 """What stands for a method on CIFAR-10, by name and images per class."""
 EPOCHS = {1: 300, 10: 60}
@@ -47,10 +52,11 @@ EPOCHS = {1: 300, 10: 60}
 
 @dataclass(frozen=True)
 class Row:
-    """Students of a set, and of random images, at one number of images per class."""
+    """Students of an arm of a set, and of random images, at one number of images per class."""
 
     made: CompressedSet
     ipc: int
+    arm: str
     subject: ArmResult
     random: ArmResult
 
@@ -79,14 +85,14 @@ def protocol_of(asked: argparse.Namespace, ipc: int) -> protocols.Protocol:
 
 def judge(
     made: CompressedSet, ipc: int, protocol: protocols.Protocol, lab: Lab, store: Store
-) -> Row:
-    """The arms of the set and of random images; the full data is left out."""
-    plan = verdict.plan(made, protocol, lab)
-    arms = tuple(arm for arm in plan.arms if arm.name in ("subject", "random"))
+) -> list[Row]:
+    """Every arm of the set beside random images; the full data is left out."""
+    arms = tuple(arm for arm in verdict.plan(made, protocol, lab).arms if arm.name != "full")
     jobs = tuple(job for arm in arms for job in verdict.jobs_of(arm, lab.source))
     runs = execute(jobs, lab, store, Silent())
     found = {arm.name: verdict.result(arm, lab.source, runs) for arm in arms}
-    return Row(made, ipc, found["subject"], found["random"])
+    random = found.pop("random")
+    return [Row(made, ipc, arm, result, random) for arm, result in found.items()]
 
 
 def lines(rows: Sequence[Row], asked: argparse.Namespace, lab: Lab) -> Iterator[str]:
@@ -106,8 +112,9 @@ def lines(rows: Sequence[Row], asked: argparse.Namespace, lab: Lab) -> Iterator[
         random = ["random", text.interval(base), "", each(here[0].random), ""]
         yield table(head, [random, *map(cells, here)])
         yield ""
-        yield from (f"- `{row.made.card.method}`" for row in here)
-        yield from (f"- {name_of(row)}: {note}" for row in here for note in notes_of(row))
+        sets = [row for row in here if row.arm == "subject"]
+        yield from (f"- `{row.made.card.method}`" for row in sets)
+        yield from (f"- {name_of(row)}: {note}" for row in sets for note in notes_of(row))
         yield ""
     yield f"{environment_line(lab.device)} Source digest {lab.source.digest}."
 
@@ -123,8 +130,9 @@ def cells(row: Row) -> list[str]:
 
 
 def name_of(row: Row) -> str:
-    """What a row is called: its method without arguments."""
-    return registry.parse(row.made.card.method).name
+    """What a row is called: its method without arguments, and its arm where the protocol has several."""
+    name = registry.parse(row.made.card.method).name
+    return name + row.arm.removeprefix("subject").replace("_", ", ")
 
 
 def notes_of(row: Row) -> list[str]:
@@ -166,8 +174,9 @@ def main() -> None:
                 print(f"{clock} {made.card.method}: {made.card.seconds:.0f} s", flush=True)
                 if asked.only_make:
                     continue
-                rows.append(judge(made, ipc, protocol_of(asked, ipc), lab, store))
-                print(" | ".join(cells(rows[-1])), flush=True)
+                judged = judge(made, ipc, protocol_of(asked, ipc), lab, store)
+                rows += judged
+                print(*(" | ".join(cells(row)) for row in judged), sep="\n", flush=True)
                 write(page, "\n".join(lines(rows, asked, lab)))
     if rows:
         publish(page, "\n".join(lines(rows, asked, lab)))
