@@ -37,7 +37,7 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
     if sure < SOUND and noise > OVERSTATED * sure:
         return (
             f"{noise:.1%} of the labels seem wrong, but only {sure:.1%} where the classifier is surest: "
-            "images are hard rather than labels wrong, all are kept"
+            "images are hard rather than labels wrong, all are kept (gate=false drops them nevertheless)"
         )
     return ""
 
