@@ -237,6 +237,16 @@ def test_as_many_as_threads_unless_told(monkeypatch):
         assert found is serial.execute
 
 
+def test_workers_do_not_hear_what_stops_the_driver(starting, store):
+    """Ctrl-C reaches all processes of a terminal, workers that still import as well."""
+    with local.Local(1).staffed() as execute:
+        execute.staff(1)
+        os.kill(execute.hands[0].process.pid, signal.SIGINT)
+        found = execute(jobs(1), Lab(SOURCE, tiny.CPU), store, Silent())
+        assert len(found) == 1 and execute.hands[0].process.is_alive()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
 def test_workers_end_when_their_driver_is_killed(tmp_path):
     script = textwrap.dedent(
         f"""

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -249,7 +250,8 @@ class _Hand:
         self.process: BaseProcess = context.Process(
             target=_serve, name=WORKER, args=(theirs,), daemon=True
         )
-        self.process.start()
+        with _unheard(signal.SIGINT):  # the driver hears it too, and decides
+            self.process.start()
         theirs.close()
         self.key: str | None = None
         self.source = ""
@@ -287,9 +289,19 @@ class _Hand:
         return signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
 
 
+@contextmanager
+def _unheard(number: signal.Signals) -> Iterator[None]:
+    """Processes started within never hear the signal, not even while they import."""
+    resource_tracker.ensure_running()  # starting it within would let the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection) -> None:
     """Train what comes through a pipe until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears it too, and decides
     worker, teller = Worker(), _Teller(pipe)
     with suppress(EOFError, OSError):  # the driver has closed the pipe, or is no more
         while True:
