@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import resource
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from hydrometer.bench import plan as plans
 from hydrometer.bench.plan import Plan
 from hydrometer.bench.results import CellResult
 from hydrometer.store import Store
+from tabulate_results import spread
 
 STATUS = [sys.executable, "-c", "from hydrometer.cli import main; main()", "bench", "status"]
 
@@ -64,10 +64,6 @@ def status(path: Path) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=10_000)
@@ -84,7 +80,7 @@ def main() -> None:
             walls, times = zip(*(status(path) for _ in range(asked.rounds)), strict=True)
             print(
                 f"{len(plan.cells):,} cells, {done:,} done, n={asked.rounds}: "
-                f"{spread(list(walls))} [processor {spread(list(times))}]"
+                f"{spread(walls)} s [processor {spread(times)} s]"
             )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import statistics
 import time
 
 from hydrometer import protocols, sources
@@ -22,7 +21,7 @@ from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import steps_of
 from hydrometer.sources.draw import draw
 from hydrometer.types import Trial
-from tabulate_results import environment_line, table
+from tabulate_results import environment_line, spread, table
 
 
 def promised(job: Job, lab: Lab) -> float:
@@ -83,15 +82,9 @@ def main() -> None:
             spent.append(taken(job, lab))
             ratios["now"].append(now / spent[-1])
             ratios["old"].append(old / spent[-1])
-        rows.append(
-            [name, *(_spread(r) for r in ratios.values()), _spread(spent), str(asked.rounds)]
-        )
+        rows.append([name, *(spread(r) for r in ratios.values()), spread(spent), str(asked.rounds)])
     print(table(["digits", "promised / taken", "old", "taken, s", "n"], rows))
     print(environment_line(lab.device))
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
 
 
 if __name__ == "__main__":

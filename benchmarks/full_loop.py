@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -27,7 +26,7 @@ from hydrometer.engine import loop
 from hydrometer.engine.environment import default_device, keep_pages
 from hydrometer.execute.lab import Lab
 from hydrometer.types import Precision, Trial
-from tabulate_results import environment_line, publish, table
+from tabulate_results import environment_line, publish, spread, table
 
 CASES: tuple[tuple[str, Precision, int], ...] = (
     ("convnet-3", "bfloat16", 10),
@@ -87,10 +86,6 @@ def seconds(steps: Callable[[int], None], count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
-def told(values: list[float], digits: int) -> str:
-    return f"{np.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -103,8 +98,8 @@ def main() -> None:
             side(1)
         taken = [[seconds(side, count) for side in sides] for _ in range(asked.rounds)]
         mine, theirs = (list(t) for t in zip(*taken, strict=True))
-        ratio = told([b / a for a, b in taken], 2)
-        rows.append([student, precision, told(mine, 2), told(theirs, 2), ratio])
+        ratio = spread([b / a for a, b in taken])
+        rows.append([student, precision, spread(mine), spread(theirs), ratio])
         print(rows[-1], flush=True)
     head = ["student", "precision", "ours, s a step", "bare loop, s a step", "bare over ours"]
     publish(

@@ -41,7 +41,7 @@ from hydrometer.sources.draw import draw
 from hydrometer.stats import paired
 from hydrometer.store import Store
 from hydrometer.types import CompressedSet, Recipe, Source, Spec, Trial
-from tabulate_results import environment_line, table
+from tabulate_results import environment_line, spread, table
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "label-bank.md"
 STUDENT = students.spec("convnet-3-bn")
@@ -148,10 +148,6 @@ def speed(turns: int, epochs: int) -> list[str]:
         "",
         f"Load average {load()} on {os.cpu_count()} processors: the wall is shared with other work, CPU time is not.",
     ]
-
-
-def spread(ratio: np.ndarray) -> str:
-    return f"{np.median(ratio):.2f} ({ratio.min():.2f} to {ratio.max():.2f})"
 
 
 def load() -> str:

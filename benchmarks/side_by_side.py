@@ -10,7 +10,6 @@ and how much faster the second is; on a busy machine the ratio says little.
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Sequence
 
@@ -26,7 +25,7 @@ from hydrometer.execute.local import Local
 from hydrometer.sources.draw import draw
 from hydrometer.store import Store
 from hydrometer.types import Trial
-from tabulate_results import environment_line, table
+from tabulate_results import environment_line, spread, table
 
 CASES = (
     ("digits", 1, 10, 200, "float32"),
@@ -55,10 +54,6 @@ def seconds(execute: Executor, asked: Sequence[Job], lab: Lab) -> float:
         start = time.perf_counter()
         execute(asked, lab, store, Silent())
         return time.perf_counter() - start
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median and range of repeated measurements."""
+    middle, least, most = (f"{f(values):.{digits}f}" for f in (statistics.median, min, max))
+    return f"{middle} ({least} to {most})"
 
 
 def environment_line(device: torch.device) -> str:

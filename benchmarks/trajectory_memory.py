@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from hydrometer import students
 from hydrometer.engine.environment import default_device, keep_pages
 from hydrometer.methods.match.networks import Network, flat
 from hydrometer.methods.match.trajectory import through_training
-from tabulate_results import command, environment_line, publish, table
+from tabulate_results import command, environment_line, publish, spread, table
 
 KEPT = "unroll, pages kept"
 WAYS = ("unroll", KEPT, "adjoint", "tesla")
@@ -88,11 +87,6 @@ def alone(way: str, asked: argparse.Namespace, out: Path) -> dict[str, float]:
     found: dict[str, float] = json.loads(done.stdout)
     print(f"{way}: {found['cpu']:.1f} s CPU, {found['bytes'] / 2**30:.2f} GiB", flush=True)
     return found
-
-
-def spread(values: Sequence[float]) -> str:
-    """Median and range."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def row(way: str, rounds: Sequence[dict[str, dict[str, float]]], gap: float) -> list[str]:

@@ -253,10 +253,8 @@ def _watched(source: Source, teacher: Teacher, how: Switches) -> Watched:
 
 def _squeezed(source: Source, network: str, epochs: int) -> Teacher:
     lab, data = Lab(source, default_device()), believed(source)
-    recipe: Recipe = believing(observer_recipe(source), source)
-    recipe = dataclasses.replace(
-        recipe, student=students.spec(network), epochs=epochs or recipe.epochs
-    )
+    recipe: Recipe = believing(observer_recipe(source, network), source)
+    recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs)
     return lab.teach(Trial(data.digest, source.digest, recipe, seed=0), data)
 
 
