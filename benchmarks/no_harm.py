@@ -85,8 +85,9 @@ def page(rows: list[list[str]], student: str, seeds: int) -> str:
             "# The no-harm rule\n",
             f"Made by `{command()}`; n={seeds} noise seeds, means, and range of what decides. Estimators read "
             f"{student or 'the network of the size'}. All are kept where the confident joint finds under "
-            f"{harm.HARMLESS:.0%} wrong, or where under {harm.SOUND:.0%} of the surest images have another label "
-            f"and the joint finds more than {harm.OVERSTATED:g} times that. `alone` is with `gate=false`.\n",
+            f"{harm.HARMLESS:.0%} wrong, or where under {harm.SOUND:.0%} of the surest images have another label, "
+            f"in no class significantly more, and the joint finds more than {harm.OVERSTATED:g} times that. "
+            "`alone` is with `gate=false`.\n",
             table(head, rows),
             "",
             environment_line(default_device()),

@@ -8,7 +8,7 @@ from gaussians import evidence, flip
 
 from hydrometer.methods.trust.cleanlab_trust import confident
 from hydrometer.methods.trust.combined import merged
-from hydrometer.methods.trust.harm import doubt, harmless
+from hydrometer.methods.trust.harm import doubt, harmless, surest
 from hydrometer.methods.trust.joint import confident_joint, noise_share
 from hydrometer.methods.trust.tad import diverted
 
@@ -49,6 +49,18 @@ def test_wrong_labels_among_hard_images_are_dropped(estimator, seed, rate):
     assert not report.keep.all() and kept_right > (given == labels).mean() + rate / 4
 
 
+def test_noise_of_a_single_class_is_not_lost_among_the_others():
+    found = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(np.arange(10), 300)
+        features = 2.0 * np.eye(10)[labels] + rng.standard_normal((3000, 10))
+        known = evidence(features, flip(labels, 0.4, 10, seed, {0: 1}), 10, seed=seed)
+        joint = confident_joint(known.given, known.probabilities)
+        found.append(harmless(joint, known.given, known.probabilities))
+    assert found.count("") >= 4
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.3])
 def test_the_surest_images_say_how_many_labels_are_wrong_where_the_joint_counts_hard_ones(rate):
     features, labels = overlapping()
@@ -62,14 +74,17 @@ def test_doubt_is_the_share_of_other_labels_among_the_likeliest_of_each_apparent
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(3), 600)
     given = rng.integers(0, 3, 600)
-    contradicted = []
+    contradicted, of_class = [], []
     for c in range(3):
         ranked = sorted(
             (row for row in range(600) if probabilities[row].argmax() == c),
             key=lambda row: -probabilities[row, c],
         )
-        contradicted += [given[row] != c for row in ranked[:34]]
+        of_class.append([given[row] != c for row in ranked[:34]])
+        contradicted += of_class[-1]
     assert doubt(given, probabilities) == pytest.approx(np.mean(contradicted))
+    looked, other = surest(given, probabilities)
+    assert looked.tolist() == [34] * 3 and other.tolist() == [sum(row) for row in of_class]
 
 
 def test_few_wrong_labels_among_easy_images_are_no_reason_to_keep_all():

@@ -8,6 +8,7 @@ wrong label can be anywhere; so the surest images tell the two apart.
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import binom
 
 from hydrometer.methods.trust.joint import noise_share
 from hydrometer.methods.trust.report import Floats, Labels
@@ -18,6 +19,8 @@ SOUND = 0.05
 """Share of contradicted labels among the surest images up to which they may all be right."""
 OVERSTATED = 2.0
 """How many times the noise among the surest images an estimate may be before it counts hard ones."""
+CHANCE = 0.01
+"""Chance at which a sound source may seem unsound in some class."""
 SUREST, FEWEST_OF_CLASS, FEWEST = 0.02, 20, 100
 """Share of all images that are the surest, and how few they may be of a class and in all."""
 
@@ -26,15 +29,18 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
     """Why all labels should be kept, in words for a report; empty where they should not.
 
     `joint` (k, k) counts given against apparent classes, `probabilities` (n, k) are out of fold. All
-    are kept where the joint finds less than 2 % of wrong labels, or where less than 5 % of the
-    surest images have another label than they look like and the joint finds more than twice that.
-    Ours: it holds as far as noise does not spare the images that are easy to tell.
+    are kept where the joint finds less than 2 % of wrong labels; or where less than 5 % of the
+    surest images have another label than they look like, in no class significantly more, and the
+    joint finds more than twice that. Ours: it holds as far as noise does not spare the images that
+    are easy to tell.
     """
     noise = noise_share(joint)
     if noise < HARMLESS:
         return f"{noise:.1%} of the labels seem wrong, below {HARMLESS:.0%}: all are kept"
+    looked, other = surest(given, probabilities)
     sure = doubt(given, probabilities)
-    if sure < SOUND and noise > OVERSTATED * sure:
+    worst = binom.sf(other - 1, looked, SOUND).min()
+    if sure < SOUND and worst > CHANCE / len(looked) and noise > OVERSTATED * sure:
         return (
             f"{noise:.1%} of the labels seem wrong, but only {sure:.1%} where the classifier is surest: "
             "images are hard rather than labels wrong, all are kept (gate=false drops them nevertheless)"
@@ -43,7 +49,13 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
 
 
 def doubt(given: Labels, probabilities: Floats) -> float:
-    """Share of the surest images of every apparent class whose given label is another.
+    """Share of the surest images of all classes whose given label is another."""
+    looked, other = surest(given, probabilities)
+    return float(other.sum() / max(1, looked.sum()))
+
+
+def surest(given: Labels, probabilities: Floats) -> tuple[Labels, Labels]:
+    """How many images are the surest of each apparent class (k,), and how many have another label.
 
     They are several anchor points for a class instead of one (Patrini et al., "Making deep neural
     networks robust to label noise", CVPR 2017, theorem 3), and their labels are counted instead of
@@ -52,10 +64,10 @@ def doubt(given: Labels, probabilities: Floats) -> float:
     classes = probabilities.shape[1]
     least = max(FEWEST_OF_CLASS, -(-FEWEST // classes))
     count = max(least, round(SUREST * len(given) / classes))
+    looked, other = np.zeros(classes, dtype=np.int64), np.zeros(classes, dtype=np.int64)
     apparent = probabilities.argmax(1)
-    surest = [
-        rows[np.argsort(-probabilities[rows, c], kind="stable")[:count]]
-        for c, rows in ((c, np.flatnonzero(apparent == c)) for c in range(classes))
-    ]
-    chosen = np.concatenate(surest)
-    return float((given != apparent)[chosen].mean()) if len(chosen) else 0.0
+    for c in range(classes):
+        rows = np.flatnonzero(apparent == c)
+        chosen = rows[np.argsort(-probabilities[rows, c], kind="stable")[:count]]
+        looked[c], other[c] = len(chosen), (given[chosen] != c).sum()
+    return looked, other
