@@ -15,7 +15,7 @@ from hydrometer.methods.trust.report import Floats, Labels
 
 HARMLESS = 0.02
 """Estimated noise below which nothing is dropped: mixtures know no "no noise"."""
-SOUND = 0.05
+SOUND = 0.06
 """Share of contradicted labels among the surest images up to which they may all be right."""
 OVERSTATED = 2.0
 """How many times the noise among the surest images an estimate may be before it counts hard ones."""
@@ -29,7 +29,7 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
     """Why all labels should be kept, in words for a report; empty where they should not.
 
     `joint` (k, k) counts given against apparent classes, `probabilities` (n, k) are out of fold. All
-    are kept where the joint finds less than 2 % of wrong labels; or where less than 5 % of the
+    are kept where the joint finds less than 2 % of wrong labels; or where less than 6 % of the
     surest images have another label than they look like, in no class significantly more, and the
     joint finds more than twice that. Ours: it holds as far as noise does not spare the images that
     are easy to tell.
