@@ -13,6 +13,7 @@ docs/results/matching-SOURCE.md.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -86,8 +87,11 @@ def protocol_of(asked: argparse.Namespace, ipc: int) -> protocols.Protocol:
 def judge(
     made: CompressedSet, ipc: int, protocol: protocols.Protocol, lab: Lab, store: Store
 ) -> list[Row]:
-    """Every arm of the set beside random images; the full data is left out."""
-    arms = tuple(arm for arm in verdict.plan(made, protocol, lab).arms if arm.name != "full")
+    """Every arm of the set beside random images; other arms are left out."""
+    every = verdict.plan(made, protocol, lab).arms
+    arms = tuple(arm for arm in every if arm.name == "random" or arm.name.startswith("subject"))
+    if arms[-1].name != "random":
+        sys.exit(f"{protocol.name} has no arm of random images; give another --protocol")
     jobs = tuple(job for arm in arms for job in verdict.jobs_of(arm, lab.source))
     runs = execute(jobs, lab, store, Silent())
     found = {arm.name: verdict.result(arm, lab.source, runs) for arm in arms}

@@ -47,8 +47,8 @@ def read(name: str, student: str, seed: int) -> Reading:
     known = evidence.gather(sources.sealed(source), "network", student, rng=trust.draws(seed))
     clean = source.clean_train.numpy() if isinstance(source, NoisySource) else known.given
     found = joint.confident_joint(known.given, known.probabilities)
-    reports = (
-        tad.diverted(known, gate=False, rng=trust.draws(seed)),
+    diverted = tad.diverted(known, gate=False, rng=trust.draws(seed))
+    merged, confident = (
         combined.merged(known, gate=False),
         cleanlab_trust.confident(known, gate=False),
     )
@@ -58,7 +58,7 @@ def read(name: str, student: str, seed: int) -> Reading:
         joint.noise_share(found),
         harm.doubt(known.given, known.probabilities),
         bool(harm.harmless(found, known.given, known.probabilities)),
-        tuple(float(report.keep.mean()) for report in reports),  # type: ignore[arg-type]
+        (diverted.keep.mean(), merged.keep.mean(), confident.keep.mean()),
     )
 
 
@@ -83,7 +83,7 @@ def page(rows: list[list[str]], student: str, seeds: int) -> str:
     return "\n".join(
         [
             "# The no-harm rule\n",
-            f"Made by `{command()}`; n={seeds} noise seeds, means, and range of what decides. Estimators read "
+            f"Made by `{command()}`; n={seeds} seeds of noise and probe, means, and range of what decides. Estimators read "
             f"{student or 'the network of the size'}. All are kept where the confident joint finds under "
             f"{harm.HARMLESS:.0%} wrong, or where under {harm.SOUND:.0%} of the surest images have another label, "
             f"in no class significantly more, and the joint finds more than {harm.OVERSTATED:g} times that. "

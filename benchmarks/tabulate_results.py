@@ -23,7 +23,7 @@ def publish(page: Path, made: str) -> None:
 
 def write(page: Path, made: str) -> None:
     """Write a results page, keeping what was written below the mark."""
-    kept = page.read_text().partition(BY_HAND)[2].strip() if page.exists() else ""
+    kept = page.read_text().partition(BY_HAND)[2].strip("\n") if page.exists() else ""
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{made.rstrip()}\n\n{BY_HAND}\n\n{kept}".rstrip() + "\n")
 
@@ -33,7 +33,8 @@ def command(*more: str) -> str:
     script, *given = sys.argv
     told: list[str] = []
     for word, before in zip(given, ["", *given], strict=False):
-        if word not in ("--as-is", "--out", "--page") and before not in ("--out", "--page"):
+        kept_at = word.partition("=")[0] in ("--out", "--page") or before in ("--out", "--page")
+        if word != "--as-is" and not kept_at:
             told.append(word)
     return shlex.join(["python", f"benchmarks/{Path(script).name}", *told, *more])
 

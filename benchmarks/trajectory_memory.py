@@ -118,8 +118,9 @@ def main() -> None:
         print(json.dumps(measure(asked.ways[0], asked.width, asked.steps, asked.ipc, asked.alone)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        out = {way: Path(folder) / str(i) for i, way in enumerate(asked.ways)}
-        rounds = [{w: alone(w, asked, out[w]) for w in asked.ways} for _ in range(asked.rounds)]
+        ways = list(dict.fromkeys([*asked.ways, "adjoint"]))
+        out = {way: Path(folder) / str(i) for i, way in enumerate(ways)}
+        rounds = [{w: alone(w, asked, out[w]) for w in ways} for _ in range(asked.rounds)]
         found = {way: torch.load(path, weights_only=True) for way, path in out.items()}
     exact = found["adjoint"]
     gaps = {way: float((g - exact).norm() / exact.norm()) for way, g in found.items()}
@@ -135,7 +136,7 @@ def main() -> None:
         f"ConvNet-3 of width {asked.width}, {10 * asked.ipc} images, {asked.steps} steps; "
         f"n={asked.rounds} rounds of all ways in turn, median and range, ratios within a round."
     )
-    rows = [row(way, rounds, gaps[way]) for way in asked.ways]
+    rows = [row(way, rounds, gaps[way]) for way in ways]
     publish(
         asked.page,
         f"# A step through training: memory and time\n\nMade by `{command()}`: {told}\n\n"

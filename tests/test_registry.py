@@ -40,6 +40,10 @@ def test_arguments_are_given_once():
         registry.parse("a(x=1,x=2)")
 
 
+def test_truth_is_read_in_lower_case_too():
+    assert registry.parse("a(b=true,c=false,d=True)").kwargs == {"b": True, "c": False, "d": True}
+
+
 def test_absurd_values_stay_text():
     assert registry.parse("a(x=" + "-" * 100_000 + "1)").kwargs["x"].startswith("---")
 

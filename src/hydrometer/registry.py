@@ -190,6 +190,8 @@ def listed(text: str) -> list[str]:
 
 
 def _value(text: str) -> Scalar:
+    if text in ("true", "false"):
+        return text == "true"
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -27,6 +27,13 @@ def test_members_run_in_order_on_their_own_draws():
     assert torch.equal(result.share, mixed.share)
 
 
+def test_members_that_choose_are_told_their_own_draws():
+    chain = pipeline("flip", "pad-crop(padding=2)", "dsa")
+    for seed in range(12):
+        u = seeds.uniform([seed], 0, 1, 2 * 4 * chain.draws).view(2, 4, chain.draws)
+        assert torch.equal(chain(IMAGES, u, u[:, 0]).images, chain(IMAGES, u).images)
+
+
 def test_an_empty_pipeline_changes_nothing():
     chain = pipeline()
     assert (chain.draws, chain.mixes) == (0, False)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import sqlite3
@@ -146,6 +147,15 @@ def test_two_plans_on_one_store_share_the_work(plan, tmp_path):
     go(other)
     assert len(held(plan)[0]) == 7 + 2
     assert results.progress(plan).cells == results.progress(plan).done == 2
+
+
+def test_a_set_of_an_older_estimator_is_not_taken(plan, source, monkeypatch):
+    plain = plan.cells[0]
+    trusted = dataclasses.replace(plain, trust="tad")
+    before = [sets.path_of(plan, cell, source) for cell in (plain, trusted)]
+    monkeypatch.setattr(sets, "LAYOUT", "trust@older")
+    after = [sets.path_of(plan, cell, source) for cell in (plain, trusted)]
+    assert before[0] == after[0] and before[1] != after[1]
 
 
 def test_a_damaged_set_is_made_again(plan, source):

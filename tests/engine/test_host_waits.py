@@ -1,4 +1,4 @@
-"""Within a chunk of steps nothing is read from the device: an accelerator never waits for the host.
+"""Within a chunk of steps nothing is read from the device, for which the host would have to wait.
 
 Tensors without data (`meta`) stand for those of an accelerator: reading one fails here, where it would
 only cost time there.

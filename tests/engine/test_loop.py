@@ -1,5 +1,6 @@
 import dataclasses
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -309,6 +310,15 @@ def test_independent_tiles_leave_the_draws_alone():
     cohort = loop.Cohort(jobs, SOURCE, LENS, ())
     draws = torch.rand(1, 8, cohort.pipeline.draws)
     assert cohort._turned(next(cohort.batches()), draws) is draws
+
+
+def test_the_host_knows_the_draws_of_a_bank_s_views():
+    jobs = [tiny.job(SOURCE, seed=s, augment=(Spec("dsa"),), epochs=7) for s in (0, 1)]
+    bank = SimpleNamespace(card=SimpleNamespace(epochs=3, seed=9))
+    cohort = loop.Cohort(jobs, SOURCE, LENS, (), bank)
+    for step, batch in enumerate(cohort.batches()):
+        drawn = cohort.draws(step, 1)[:, 0]
+        assert torch.equal(cohort._first(batch, drawn.to("meta")), drawn[:, 0])
 
 
 @pytest.mark.parametrize("epochs", [3, 90])

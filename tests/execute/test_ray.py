@@ -132,7 +132,7 @@ def test_a_forecast_counts_the_workers(ray, lab, monkeypatch):
     assert manner(ray) == Manner(threads=1, abreast=WORKERS)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert manner(ray) == Manner(threads=2, abreast=1)
-    monkeypatch.setattr(pace, "forecast", lambda jobs, lab: [(job, 10.0) for job in jobs])
+    monkeypatch.setattr(pace, "forecast", lambda jobs, lab, devices: [(job, 10.0) for job in jobs])
     many = jobs(6)
     assert pace.wall(many, lab, Manner(None, WORKERS)) == pace.wall(many, lab, Manner()) / 3 == 20
 

@@ -67,7 +67,7 @@ class DSA:
             raise HydrometerError(f"dsa: {name}={value} is out of range; choose {choices}")
 
     def __call__(self, images: Tensor, u: Tensor) -> Augmented:
-        """The images of each student under that student's operation, which is read on the host."""
+        """The images of each student under its operation; reading it makes an accelerator wait."""
         return self.told(images, u, u[:, 0])
 
     def told(self, images: Tensor, u: Tensor, first: Tensor) -> Augmented:
@@ -76,9 +76,9 @@ class DSA:
         if len(set(drawn)) == 1:
             return Augmented(self._operate(drawn[0], images, u))
         order = sorted(range(len(drawn)), key=drawn.__getitem__)
-        sizes = [drawn.count(operation) for operation in sorted(set(drawn))]
+        used = sorted(set(drawn))
         there = handed(order, images.device)
-        parts = zip(sorted(set(drawn)), torch.split(there, sizes), strict=True)
+        parts = zip(used, torch.split(there, [drawn.count(op) for op in used]), strict=True)
         views = torch.cat([self._operate(op, images[rows], u[rows]) for op, rows in parts])
         return Augmented(views[there.argsort()])
 

@@ -32,21 +32,21 @@ def wall(students: Sequence[Job], lab: Lab, manner: Manner, teachers: Sequence[J
     Teachers come first and one after the other; they may be done sooner, on more threads.
     """
     with on_threads(manner.threads):
-        timed = forecast([*students, *teachers], lab)
+        timed = forecast([*students, *teachers], lab, manner.abreast)
     first = {id(job) for job in teachers}
     each = [seconds for job, seconds in timed if id(job) not in first]
     before = sum(seconds for job, seconds in timed if id(job) in first)
     return before + max(sum(each) / manner.abreast, max(each, default=0.0))
 
 
-def forecast(jobs: Sequence[Job], lab: Lab) -> list[tuple[Job, float]]:
-    """Seconds of every cohort that some jobs make, each with its first job.
+def forecast(jobs: Sequence[Job], lab: Lab, devices: int = 1) -> list[tuple[Job, float]]:
+    """Seconds of every cohort that some jobs make for so many devices, each with its first job.
 
     Teachers among the jobs may not be trained yet: their labels are then timed on untrained ones.
     """
     coming = {digest.of_trial(job.trial): job for job in jobs}
     found = []
-    for cohort in cohorts(jobs, lab.source, lab.device):
+    for cohort in cohorts(jobs, lab.source, lab.device, devices):
         pace = paced(cohort, lab, coming)
         found.append((cohort[0], pace.step * steps_of(cohort[0]) + pace.exam))
     return found

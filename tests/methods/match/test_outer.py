@@ -3,6 +3,7 @@ import pytest
 import torch
 
 import tiny
+from hydrometer.augment.dsa import DSA
 from hydrometer.engine.data import Lens
 from hydrometer.methods.match.images import begin, counts, student_for
 from hydrometer.methods.match.journal import State
@@ -92,6 +93,9 @@ def test_views_are_siamese_and_can_be_replayed():
         one = views(image.expand(1, 3, -1, -1, -1), draws)
         other = views(image.expand(1, 5, -1, -1, -1), draws)
         assert torch.equal(one[0, 0], other[0, 4])
+        assert torch.equal(
+            one, DSA()(image.expand(1, 3, -1, -1, -1), draws.expand(1, 3, -1)).images
+        )
         changed += not torch.equal(one[0, :1], image[0])
     assert changed > 6
     assert torch.equal(Views(False, views.rng, tiny.CPU)(image, draws), image)

@@ -20,12 +20,16 @@ class Views:
         self.rng, self.device = rng, device
 
     def draw(self, groups: int, images: int = 1) -> Tensor:
-        """Draws (groups, images, d): each group gets an operation, each of its images parameters."""
+        """Draws (groups, images, d): each group gets an operation, each of its images parameters.
+
+        They stay on the host, which reads the operation from them.
+        """
         shape = (groups, images, self.pipeline.draws)
-        return torch.from_numpy(self.rng.random(shape, dtype=np.float32)).to(self.device)
+        return torch.from_numpy(self.rng.random(shape, dtype=np.float32))
 
     def __call__(self, images: Tensor, draws: Tensor) -> Tensor:
         """Views of images (groups, b, c, h, w); one image's draws stand for all of a group."""
         if not self.pipeline.draws:
             return images
-        return self.pipeline(images, draws.expand(*images.shape[:2], -1)).images
+        there = draws.to(images.device, non_blocking=True)
+        return self.pipeline(images, there.expand(*images.shape[:2], -1), draws[:, 0]).images

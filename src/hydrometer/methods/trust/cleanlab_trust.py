@@ -58,9 +58,9 @@ def confident(evidence: Evidence, *, least: int = 10, gate: bool = True) -> Trus
         library.rank.get_label_quality_scores(given, probabilities, method="normalized_margin")
     )
     joint = confident_joint(given, probabilities)
-    kept = harmless(joint, given, probabilities) if gate else ""
-    if kept:
-        return everything("cleanlab", given, k, trust, kept)
+    reason = harmless(joint, given, probabilities) if gate else ""
+    if reason:
+        return everything("cleanlab", given, k, trust, reason)
     with warnings.catch_warnings():
         # It warns of classes too small to judge, which the floor keeps anyway.
         warnings.simplefilter("ignore", UserWarning)

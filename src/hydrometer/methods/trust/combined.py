@@ -79,9 +79,9 @@ def merged(
     joint = np.asarray(
         package().count.compute_confident_joint(given, probabilities, calibrate=True), np.float64
     )
-    kept = harmless(joint, given, probabilities) if gate else ""
-    if kept:
-        return everything("combined", given, k, trust, kept)
+    reason = harmless(joint, given, probabilities) if gate else ""
+    if reason:
+        return everything("combined", given, k, trust, reason)
     counts, notes = _counts(joint, trust, given)
     trusted = _without(given, trust, counts, least)
     taken = anchors.recall(evidence.features, given, k, trust, trusted)

@@ -22,7 +22,7 @@ OVERSTATED = 2.0
 CHANCE = 0.01
 """Chance at which a sound source may seem unsound in some class."""
 SUREST, FEWEST_OF_CLASS, FEWEST = 0.02, 20, 100
-"""Share of all images that are the surest, and how few they may be of a class and in all."""
+"""Share of an apparent class that is its surest, and how few they may be of a class and in all."""
 
 
 def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
@@ -31,8 +31,8 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
     `joint` (k, k) counts given against apparent classes, `probabilities` (n, k) are out of fold. All
     are kept where the joint finds less than 2 % of wrong labels; or where less than 6 % of the
     surest images have another label than they look like, in no class significantly more, and the
-    joint finds more than twice that. Ours: it holds as far as noise does not spare the images that
-    are easy to tell.
+    joint finds more than twice that. Ours: noise that spares the images which are easy to tell looks
+    like hard images, and passes for none.
     """
     noise = noise_share(joint)
     if noise < HARMLESS:
@@ -43,15 +43,16 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
     if sure < SOUND and worst > CHANCE / len(looked) and noise > OVERSTATED * sure:
         return (
             f"{noise:.1%} of the labels seem wrong, but only {sure:.1%} where the classifier is surest: "
-            "images are hard rather than labels wrong, all are kept (gate=false drops them nevertheless)"
+            "images may be hard rather than labels wrong, so all are kept (gate=false filters them)"
         )
     return ""
 
 
 def doubt(given: Labels, probabilities: Floats) -> float:
-    """Share of the surest images of all classes whose given label is another."""
+    """Share of the surest images with another label, classes weighted by how often they appear."""
     looked, other = surest(given, probabilities)
-    return float(other.sum() / max(1, looked.sum()))
+    sizes = np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
+    return float(sizes @ (other / np.maximum(looked, 1)) / max(1, sizes.sum()))
 
 
 def surest(given: Labels, probabilities: Floats) -> tuple[Labels, Labels]:
@@ -63,11 +64,11 @@ def surest(given: Labels, probabilities: Floats) -> tuple[Labels, Labels]:
     """
     classes = probabilities.shape[1]
     least = max(FEWEST_OF_CLASS, -(-FEWEST // classes))
-    count = max(least, round(SUREST * len(given) / classes))
     looked, other = np.zeros(classes, dtype=np.int64), np.zeros(classes, dtype=np.int64)
     apparent = probabilities.argmax(1)
     for c in range(classes):
         rows = np.flatnonzero(apparent == c)
+        count = max(least, round(SUREST * len(rows)))
         chosen = rows[np.argsort(-probabilities[rows, c], kind="stable")[:count]]
         looked[c], other[c] = len(chosen), (given[chosen] != c).sum()
     return looked, other

@@ -75,7 +75,7 @@ def tad(
     the size unless given. Images are recalled where many are wanted (2 % of train, or all), because
     small sets gain from purity alone, and into classes below their floor; `recall` decides otherwise.
     Easiest-first selection takes them first, and its sets are then more alike. `gate=false` filters
-    where the no-harm rule would keep all.
+    where the no-harm rule would keep all labels, or all of a class.
     """
     evidence = gather(source, features, student, rng=rng)
     start = time.perf_counter()
@@ -122,10 +122,10 @@ def diverted(
         raise HydrometerError(f"rounds is {rounds}; give 1 to {MOST_ROUNDS}")
     k, given = evidence.classes, evidence.given
     joint = confident_joint(given, evidence.probabilities)
-    kept = harmless(joint, given, evidence.probabilities) if gate else ""
-    if kept:
-        return everything("tad", given, k, np.ones(len(given)), kept)
-    believed = clean_classes(joint, HARMLESS)[given]
+    reason = harmless(joint, given, evidence.probabilities) if gate else ""
+    if reason:
+        return everything("tad", given, k, np.ones(len(given)), reason)
+    believed = clean_classes(joint, HARMLESS)[given] & gate
     turns = _turns(evidence, believed, rounds, least, rng)
     notes = []
     chosen = turns[-1]
