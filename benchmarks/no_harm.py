@@ -43,7 +43,7 @@ class Reading:
 
 def read(name: str, student: str, seed: int) -> Reading:
     """What is known of one source under one noise seed."""
-    source = sources.load(sources.redrawn(name, seed) if sources.unmodified(name) != name else name)
+    source = sources.load(sources.redrawn(name, seed))
     known = evidence.gather(sources.sealed(source), "network", student, rng=trust.draws(seed))
     clean = source.clean_train.numpy() if isinstance(source, NoisySource) else known.given
     found = joint.confident_joint(known.given, known.probabilities)

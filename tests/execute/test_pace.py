@@ -9,7 +9,7 @@ from hydrometer.engine import calibration, loop, timing
 from hydrometer.engine.calibration import Calibration, Contest, Timed
 from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.execute import Manner, Silent, pace, serial
-from hydrometer.execute.lab import Lab
+from hydrometer.execute.lab import Lab, Pace
 from hydrometer.execute.worker import Worker, setting
 from hydrometer.store import Store
 from hydrometer.types import Spec
@@ -38,6 +38,16 @@ def stub(monkeypatch, fits=99, step=0.5, exam=2.0):
 
     monkeypatch.setattr(timing, "measure", measure)
     return asked
+
+
+def test_a_forecast_spreads_cohorts_over_devices(monkeypatch):
+    monkeypatch.setattr(pace, "paced", lambda cohort, lab, coming: Pace(float(len(cohort)), 0.0))
+    lab = Lab(SOURCE, tiny.CPU)
+    lab.device = torch.device("cuda")
+    jobs = [tiny.job(SOURCE, seed=s) for s in range(6)]
+    each = {devices: pace.forecast(jobs, lab, devices) for devices in (1, 3)}
+    assert [len(each[1]), len(each[3])] == [1, 3]
+    assert pace.wall(jobs, lab, Manner(None, 3)) == pace.wall(jobs, lab, Manner()) / 3
 
 
 def test_a_forecast_multiplies_steps_and_adds_exams(monkeypatch):

@@ -32,9 +32,9 @@ def permutation(u: Tensor) -> Tensor:
     return u.argsort(dim=-1, stable=True)
 
 
-def handed(values: Sequence[int], device: torch.device) -> Tensor:
-    """Integers (n,) int64 on a device, by way of pinned memory, so that the host does not wait."""
-    known = torch.tensor(values, dtype=torch.int64, pin_memory=device.type == "cuda")
+def handed(values: Sequence[float], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers (n,) of the host on a device, by way of pinned memory, so that the host does not wait."""
+    known = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
     return known.to(device, non_blocking=True)
 
 

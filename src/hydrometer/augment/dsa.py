@@ -77,7 +77,7 @@ class DSA:
             return Augmented(self._operate(drawn[0], images, u))
         order = sorted(range(len(drawn)), key=drawn.__getitem__)
         used = sorted(set(drawn))
-        there = handed(order, images.device)
+        there = handed(order, torch.int64, images.device)
         parts = zip(used, torch.split(there, [drawn.count(op) for op in used]), strict=True)
         views = torch.cat([self._operate(op, images[rows], u[rows]) for op, rows in parts])
         return Augmented(views[there.argsort()])

@@ -189,7 +189,7 @@ class Cohort:
             return draws[:, 0]
         start = batch.view - batch.view % CHUNK
         if self._heads is None or self._heads[0] != start:
-            keys = [seeds.key(s, "augment") for s in self.viewers]
+            keys = self._secrets("augment")
             self._heads = start, seeds.uniform(keys, start, CHUNK, self.pipeline.draws)
         return self._heads[1][:, batch.view - start]
 
@@ -221,7 +221,11 @@ class Cohort:
 
     def _keys(self, purpose: str) -> Tensor:
         """Every student's key for a purpose, on the device: (k,) int64."""
-        return torch.tensor([seeds.key(s, purpose) for s in self.viewers], device=self.device)
+        return torch.tensor(self._secrets(purpose), device=self.device)
+
+    def _secrets(self, purpose: str) -> list[int]:
+        """Every student's key for a purpose, on the host."""
+        return [seeds.key(s, purpose) for s in self.viewers]
 
     def _gather(self, rows: Tensor) -> Tensor:
         if self.pool is not None:

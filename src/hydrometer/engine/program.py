@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.profiler import record_function
 
+from hydrometer.augment.draws import handed
 from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.engine.objective import Target, objective, parts
 from hydrometer.engine.optimisers import Climber, Optimiser, Rate
@@ -236,10 +237,8 @@ class Stack:
         return losses, [grads[name] for name in self.names]
 
     def _on_device(self, rates: Sequence[float]) -> Tensor:
-        """The rates (k,), copied from pinned memory: the host does not wait for the device."""
-        pinned = self.device.type == "cuda"
-        rate = torch.tensor(list(rates), dtype=torch.float32, pin_memory=pinned)
-        return rate.to(self.device, non_blocking=True)
+        """The rates (k,) of a step."""
+        return handed(rates, torch.float32, self.device)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

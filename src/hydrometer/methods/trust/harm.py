@@ -38,7 +38,7 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
     if noise < HARMLESS:
         return f"{noise:.1%} of the labels seem wrong, below {HARMLESS:.0%}: all are kept"
     looked, other = surest(given, probabilities)
-    sure = doubt(given, probabilities)
+    sure = _weighted(looked, other, probabilities)
     worst = binom.sf(other - 1, looked, SOUND).min()
     if sure < SOUND and worst > CHANCE / len(looked) and noise > OVERSTATED * sure:
         return (
@@ -50,7 +50,10 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
 
 def doubt(given: Labels, probabilities: Floats) -> float:
     """Share of the surest images with another label, classes weighted by how often they appear."""
-    looked, other = surest(given, probabilities)
+    return _weighted(*surest(given, probabilities), probabilities)
+
+
+def _weighted(looked: Labels, other: Labels, probabilities: Floats) -> float:
     sizes = np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
     return float(sizes @ (other / np.maximum(looked, 1)) / max(1, sizes.sum()))
 
