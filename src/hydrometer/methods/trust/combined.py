@@ -10,7 +10,7 @@ import numpy as np
 from hydrometer.methods.trust import anchors
 from hydrometer.methods.trust.cleanlab_trust import package
 from hydrometer.methods.trust.evidence import Evidence, gather, given_loss
-from hydrometer.methods.trust.harm import HARMLESS, harmless
+from hydrometer.methods.trust.harm import HARMLESS, harmless, unable
 from hydrometer.methods.trust.joint import clean_classes, wrong
 from hydrometer.methods.trust.mixture import class_trust
 from hydrometer.methods.trust.report import (
@@ -62,16 +62,16 @@ def combined(
     found = merged(
         evidence,
         least=floor(wanted, evidence.classes),
-        recall=wants_recall(wanted, len(evidence.given)) if recall is None else recall,
+        recall=wants_recall(wanted, len(evidence.given), recall),
         gate=gate,
     )
     return replace(found, seconds=evidence.seconds + time.perf_counter() - start)
 
 
 def merged(
-    evidence: Evidence, *, least: int = 10, recall: bool = True, gate: bool = True
+    evidence: Evidence, *, least: int = 10, recall: bool | None = True, gate: bool = True
 ) -> TrustReport:
-    """The combination on evidence alone."""
+    """The combination on evidence alone; `recall=None` leaves it to how good the classifier is."""
     given, k, probabilities = evidence.given, evidence.classes, evidence.probabilities
     inside = class_trust(evidence.losses, given, k)
     outside = class_trust(given_loss(probabilities, given), given, k)
@@ -86,8 +86,10 @@ def merged(
     trusted = _without(given, trust, counts, least)
     taken = anchors.recall(evidence.features, given, k, trust, trusted)
     suggested = taken.reliability.argmax(1)
-    taken = admitted(taken, trusted, given, least, wanted=recall)
+    weak = unable(given, probabilities) if recall is None else ""
+    taken = admitted(taken, trusted, given, least, wanted=recall is not False and not weak)
     monitors = Round(int(trusted.sum()), int(taken.recalled.sum()), inside.separation, inside.gain)
+    notes += [weak] if weak else []
     return compose(
         "combined", given, trust, trusted, suggested, taken, rounds=[monitors], notes=notes
     )

@@ -1,8 +1,9 @@
-"""The no-harm rule: whether labels are wrong, or images only hard.
+"""The no-harm rule: whether labels are wrong, or images hard, and whether a classifier may mend them.
 
 Estimators of label noise see noise wherever classes overlap or the network is weak, and would drop hard
 images whose labels are right. A classifier that errs on hard images does not where it is surest, while a
-wrong label can be anywhere; so the surest images tell the two apart.
+wrong label can be anywhere; so the surest images tell the two apart. They say as well how often the
+classifier itself is right, and one that often is not would mend wrong labels into other wrong ones.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ CHANCE = 0.01
 """Chance at which a sound source may seem unsound in some class."""
 SUREST, FEWEST_OF_CLASS, FEWEST = 0.02, 20, 100
 """Share of an apparent class that is its surest, and how few they may be of a class and in all."""
+ABLE = 0.75
+"""Share of all images that a classifier must tell right for its labels to take the place of others."""
 
 
 def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
@@ -51,6 +54,29 @@ def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
 def doubt(given: Labels, probabilities: Floats) -> float:
     """Share of the surest images with another label, classes weighted by how often they appear."""
     return _weighted(*surest(given, probabilities), probabilities)
+
+
+def unable(given: Labels, probabilities: Floats) -> str:
+    """Why a classifier should mend no label, in words for a report; empty where it may."""
+    right = accuracy(given, probabilities)
+    if right >= ABLE:
+        return ""
+    return (
+        f"the classifier is right on about {right:.0%} of the images, too few to mend labels by: "
+        "none is, but in classes that are short of images (recall=true mends)"
+    )
+
+
+def accuracy(given: Labels, probabilities: Floats) -> float:
+    """Estimated share of images that a classifier tells right, from its agreement with noisy labels.
+
+    Where r of the labels are wrong, whatever the image, a classifier that is right on a of the images
+    agrees with about a (1 - r) of the labels; r is read off the surest images. Ours: that errors agree
+    with wrong labels by chance is left out, and noise that depends on the image makes it an estimate
+    on the low side.
+    """
+    agreed = float((probabilities.argmax(1) == given).mean())
+    return min(1.0, agreed / max(1 - doubt(given, probabilities), 1e-9))
 
 
 def _weighted(looked: Labels, other: Labels, probabilities: Floats) -> float:

@@ -103,9 +103,13 @@ def floor(wanted: int, classes: int) -> int:
     return max(LEAST_KEPT, 2 * -(-wanted // classes))
 
 
-def wants_recall(wanted: int, images: int) -> bool:
-    """Whether recalled images help: full training and large sets gain, small ones want purity."""
-    return wanted == 0 or wanted >= BALANCED_SHARE * images
+def wants_recall(wanted: int, images: int, asked: bool | None) -> bool | None:
+    """Whether to recall images: as asked; else not for small sets, which want purity; else None.
+
+    None leaves it to the classifier: full training and large sets gain where it is good.
+    """
+    small = 0 < wanted < BALANCED_SHARE * images
+    return False if asked is None and small else asked
 
 
 def admitted(found: Recall, trusted: Mask, given: Labels, least: int, *, wanted: bool) -> Recall:

@@ -32,7 +32,7 @@ import numpy as np
 
 from hydrometer.methods.trust import anchors
 from hydrometer.methods.trust.evidence import Evidence, gather, given_loss, out_of_fold
-from hydrometer.methods.trust.harm import HARMLESS, harmless
+from hydrometer.methods.trust.harm import HARMLESS, harmless, unable
 from hydrometer.methods.trust.joint import clean_classes, confident_joint
 from hydrometer.methods.trust.mixture import class_trust
 from hydrometer.methods.trust.report import (
@@ -73,9 +73,10 @@ def tad(
 
     `features` are `network` or `pixels`; `student` names the network that is trained, the field's for
     the size unless given. Images are recalled where many are wanted (2 % of train, or all), because
-    small sets gain from purity alone, and into classes below their floor; `recall` decides otherwise.
-    Easiest-first selection takes them first, and its sets are then more alike. `gate=false` filters
-    where the no-harm rule would keep all labels, or all of a class.
+    small sets gain from purity alone, and the classifier is right on three of four, as `harm.accuracy`
+    estimates; and into classes below their floor. `recall` decides otherwise. Easiest-first selection
+    takes them first, and its sets are then more alike. `gate=false` filters where the no-harm rule would
+    keep all labels, or all of a class.
     """
     evidence = gather(source, features, student, rng=rng)
     start = time.perf_counter()
@@ -83,7 +84,7 @@ def tad(
         evidence,
         rounds=rounds,
         least=floor(wanted, evidence.classes),
-        recall=wants_recall(wanted, len(evidence.given)) if recall is None else recall,
+        recall=wants_recall(wanted, len(evidence.given), recall),
         gate=gate,
         rng=rng,
     )
@@ -109,11 +110,11 @@ def diverted(
     *,
     rounds: int = 2,
     least: int = 10,
-    recall: bool = True,
+    recall: bool | None = True,
     gate: bool = True,
     rng: np.random.Generator,
 ) -> TrustReport:
-    """The dual loop on evidence alone.
+    """The dual loop on evidence alone; `recall=None` leaves it to how good the classifier is.
 
     Raises:
         HydrometerError: `rounds` is not from 1 to 3.
@@ -127,13 +128,16 @@ def diverted(
         return everything("tad", given, k, np.ones(len(given)), reason)
     believed = clean_classes(joint, HARMLESS)[given] & gate
     turns = _turns(evidence, believed, rounds, least, rng)
-    notes = []
+    weak = unable(given, evidence.probabilities) if recall is None else ""
+    notes = [weak] if weak else []
     chosen = turns[-1]
     if chosen.kept.sum() < COLLAPSED * turns[0].kept.sum():
         chosen = turns[0]
         notes.append("trust shrank from round to round: the first one counts")
     suggested = chosen.recall.reliability.argmax(1)
-    taken = admitted(chosen.recall, chosen.trusted, given, least, wanted=recall)
+    taken = admitted(
+        chosen.recall, chosen.trusted, given, least, wanted=recall is not False and not weak
+    )
     return compose(
         "tad",
         given,
