@@ -32,6 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hydrometer import students
 from hydrometer.artifact.rows import from_rows
 from hydrometer.engine import loop
+from hydrometer.engine.capture import eagerly
 from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.engine.data import Images
 from hydrometer.engine.environment import default_device
@@ -133,6 +134,10 @@ def correctness(bench: Bench) -> None:
         _, stacked = loop.train(bench.cohort(jobs))
         together, again = loop.train(bench.cohort(jobs))
         _, turned = loop.train(bench.cohort(jobs[::-1]))
+        with eagerly():
+            launched = bench.cohort(jobs).program()
+        _, plain = loop.train(bench.cohort(jobs), program=launched)
+        recordings = list(together.captured.recordings.values())  # type: ignore[attr-defined]
         images = Images(bench.lab.source.test.images[:64], bench.lab.lens(None))
         answers = together.logits(images[torch.arange(len(images))])
         losses, logits = [], []
@@ -150,6 +155,8 @@ def correctness(bench: Bench) -> None:
             largest_logit_difference=f"{max(logits):.2e}",
             another_order=f"{float((turned.flip(1) - stacked).abs().max()):.2e}",
             twice_the_same=bool(torch.equal(stacked, again)),
+            layouts_recorded=f"{sum(map(bool, recordings))} of {len(recordings)}",
+            launched_instead=f"{float((plain - stacked).abs().max()):.2e}",
         )
 
 
@@ -269,13 +276,15 @@ def _speed(bench: Bench, jobs: Sequence[Job], rate: dict[str, float]) -> dict[st
 
 
 def ways(bench: Bench) -> None:
-    """One step of the same students taken in different ways; the captured ones are an experiment."""
+    """One step of the same students in different ways; whole steps as a graph are an experiment."""
     makers: dict[str, Callable[[Cohort], Callable[[], object]]] = {
         "single": lambda cohort: _alone(cohort, DEFAULT),
+        "single, launched": lambda cohort: _launched(lambda: _alone(cohort, DEFAULT)),
         "single, channels-last": lambda cohort: _alone(cohort, Choice(layout="channels-last")),
         "stacked": lambda cohort: _fixed(cohort, cohort.program()),
-        "stacked, CUDA graph": lambda cohort: _captured(cohort, cohort.program()),
-        "stacked, CUDA graph, cudnn free to choose": _unbound,
+        "stacked, launched": lambda cohort: _launched(lambda: _fixed(cohort, cohort.program())),
+        "stacked, the whole step a CUDA graph": _captured,
+        "stacked, the whole step a CUDA graph, cudnn free to choose": _unbound,
     }
     for name in ("convnet-3", "resnet-18"):
         for way, make in makers.items():
@@ -309,8 +318,16 @@ def _alone(cohort: Cohort, choice: Choice) -> Callable[[], object]:
     return _fixed(cohort, cohort.program())
 
 
-def _captured(cohort: Cohort, program: Program) -> Callable[[], object]:
+def _launched(make: Callable[[], Callable[[], object]]) -> Callable[[], object]:
+    """The same step without recorded gradients."""
+    with eagerly():
+        return make()
+
+
+def _captured(cohort: Cohort) -> Callable[[], object]:
     """The same step replayed from a CUDA graph; rates stand still, as their copy cannot be captured."""
+    with eagerly():
+        program = cohort.program()
     assert isinstance(program, Stack)
     still = torch.zeros(len(cohort.jobs), device=cohort.device)
     program._on_device = lambda rates: still  # type: ignore[method-assign]
@@ -332,7 +349,7 @@ def _unbound(cohort: Cohort) -> Callable[[], object]:
     cudnn = torch.backends.cudnn
     cudnn.deterministic, cudnn.benchmark = False, True
     try:
-        return _captured(cohort, cohort.program())
+        return _captured(cohort)
     finally:
         cudnn.deterministic, cudnn.benchmark = True, False
 

@@ -1,4 +1,4 @@
-"""When the no-harm rule keeps all labels: what joint and surest images say of noises of known size.
+"""When all labels are kept, and when some may be mended: what is read off noises of known size.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/no_harm.py --sources digits digits+symmetric:0.1 ...
 
@@ -19,6 +19,7 @@ from hydrometer import sources
 from hydrometer.engine.environment import default_device
 from hydrometer.methods import trust
 from hydrometer.methods.trust import cleanlab_trust, combined, evidence, harm, joint, tad
+from hydrometer.methods.trust.report import Labels, Provenance, TrustReport
 from hydrometer.sources.noise import NoisySource
 from tabulate_results import command, environment_line, publish, table
 
@@ -30,7 +31,9 @@ DIGITS = ("", "+symmetric:0.03", "+symmetric:0.1", "+symmetric:0.4", "+asymmetri
 class Reading:
     """Fractions: labels that are wrong, that the joint finds wrong, and that the surest images have.
 
-    `kept` are the shares of images that TAD, the combination and cleanlab keep without the rule.
+    `kept` are the shares of images that TAD, the combination and cleanlab keep without the rule;
+    `able` is how often the classifier is right, `estimated` what is thought of that, and `mended` how
+    many of the labels that TAD and the combination would mend by it come out right.
     """
 
     images: int
@@ -39,6 +42,9 @@ class Reading:
     surest: float
     harmless: bool
     kept: tuple[float, float, float]
+    able: float
+    estimated: float
+    mended: tuple[float, float]
 
 
 def read(name: str, student: str, seed: int) -> Reading:
@@ -59,12 +65,22 @@ def read(name: str, student: str, seed: int) -> Reading:
         harm.doubt(known.given, known.probabilities),
         bool(harm.harmless(found, known.given, known.probabilities)),
         (diverted.keep.mean(), merged.keep.mean(), confident.keep.mean()),
+        float((known.probabilities.argmax(1) == clean).mean()),
+        harm.accuracy(known.given, known.probabilities),
+        (mended_right(diverted, clean), mended_right(merged, clean)),
     )
+
+
+def mended_right(report: TrustReport, clean: Labels) -> float:
+    """Share of the mended labels that are right; NaN where none is mended."""
+    mended = report.provenance == Provenance.RECALIBRATED
+    return float((report.suggested[mended] == clean[mended]).mean()) if mended.any() else np.nan
 
 
 def row(name: str, readings: Sequence[Reading]) -> list[str]:
     """A source, the means over its seeds, and how often all was kept."""
     kept = np.mean([r.kept for r in readings], axis=0)
+    mended = np.mean([r.mended for r in readings], axis=0)
     doubts = [r.surest for r in readings]
     return [
         name,
@@ -74,12 +90,16 @@ def row(name: str, readings: Sequence[Reading]) -> list[str]:
         f"{np.mean(doubts):.1%} ({min(doubts):.1%} to {max(doubts):.1%})",
         f"{sum(r.harmless for r in readings)} of {len(readings)}",
         *(f"{share:.0%}" for share in kept),
+        f"{np.mean([r.able for r in readings]):.0%}",
+        f"{np.mean([r.estimated for r in readings]):.0%}",
+        " / ".join("none" if np.isnan(share) else f"{share:.0%}" for share in mended),
     ]
 
 
 def page(rows: list[list[str]], student: str, seeds: int) -> str:
     head = ["source", "images", "wrong", "joint", "among the surest", "all kept"]
     head += [f"{name} alone keeps" for name in ("tad", "combined", "cleanlab")]
+    head += ["classifier right", "estimated", "mended right, tad / combined"]
     return "\n".join(
         [
             "# The no-harm rule\n",
@@ -87,7 +107,9 @@ def page(rows: list[list[str]], student: str, seeds: int) -> str:
             f"{student or 'the network of the size'}. All are kept where the confident joint finds under "
             f"{harm.HARMLESS:.0%} wrong, or where under {harm.SOUND:.0%} of the surest images have another label, "
             f"in no class significantly more, and the joint finds more than {harm.OVERSTATED:g} times that. "
-            "`alone` is with `gate=false`.\n",
+            "`alone` is with `gate=false`. Labels are mended where the classifier is right on "
+            f"{harm.ABLE:.0%} of the images by the estimate; here they are regardless, to see how many "
+            "come out right.\n",
             table(head, rows),
             "",
             environment_line(default_device()),

@@ -10,6 +10,7 @@ import torch
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
+from hydrometer.engine.capture import eagerly
 from hydrometer.engine.data import Images, Lens
 from hydrometer.engine.loop import Alone, Cohort, Job, hits
 from hydrometer.engine.program import Solo
@@ -46,10 +47,12 @@ def spans(
     """Profile the first `steps` steps of a student and one exam; the trace opens in Perfetto.
 
     Profiling slows small operations, so these are shares of time, not speeds. On an accelerator they
-    are the host's times, and the trace shows the device's.
+    are the host's times, and the trace shows the device's; every operation is launched there, so that
+    it can be seen.
     """
     cohort = Cohort([job], source, lens, teachers, bank, alone)
-    program = cohort.program()
+    with eagerly():
+        program = cohort.program()
     batches = list(itertools.islice(cohort.batches(), steps))
     draws = cohort.draws(0, len(batches))
     activities = [ProfilerActivity.CPU]

@@ -14,6 +14,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.profiler import record_function
 
 from hydrometer.augment.draws import handed
+from hydrometer.engine import capture
 from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.engine.objective import Target, objective, parts
 from hydrometer.engine.optimisers import Climber, Optimiser, Rate
@@ -82,6 +83,11 @@ class Average:
         torch._foreach_lerp_(self.params, [p.detach() for p in params], 1 - decay)
 
 
+def captured(model: nn.Module, moved: Sequence[Tensor], device: torch.device) -> capture.Captured:
+    """Records gradients where the device can, and no layer draws: draws must not be replayed."""
+    return capture.Captured(moved, capture.recorder(device) if can_stack(model) else None)
+
+
 def directions(
     optimiser: Optimiser,
     params: Sequence[Tensor],
@@ -125,15 +131,20 @@ class Solo:
         self.average = None if recipe.average is None else Average(self.params, recipe.average)
         whole = device.type != "cpu" or mixes_images(model)
         self.held = sys.maxsize if whole else choice.part
+        self.captured = captured(model, list(self.model.buffers()), device)
 
     def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
         """Forward, backward, update."""
         self.model.train()
         alone = Target(*(None if part is None else part[0] for part in target))  # type: ignore[arg-type]
         seen = self.choice.laid(images[0])
-        value, here = self._gradient(seen, alone)
+        value, here = self.captured(self._gradient, seen, alone)
         grads = directions(
-            self.optimiser, self.params, here, rates[0], lambda: self._gradient(seen, alone)[1]
+            self.optimiser,
+            self.params,
+            here,
+            rates[0],
+            lambda: self.captured(self._gradient, seen, alone)[1],
         )
         with record_function("optimiser"), torch.no_grad():
             self.optimiser.step(self.params, grads, rates[0])
@@ -198,15 +209,20 @@ class Stack:
         self.loss, self.device, self.precision = loss, device, recipe.precision
         self.optimiser: Optimiser = build("optimiser", recipe.optimiser)
         self.optimiser.start(self.params, [p.dim() > 2 for p in self.params])
+        self.captured = captured(models[0], list(self.buffers.values()), device)
         self.average = None if recipe.average is None else Average(self.params, recipe.average)
 
     def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
         """Forward, backward and update of every student at once."""
         self.skeleton.train()
         rate = self._on_device(rates)
-        losses, here = self._gradient(images, target)
+        losses, here = self.captured(self._gradient, images, target)
         grads = directions(
-            self.optimiser, self.params, here, rate, lambda: self._gradient(images, target)[1]
+            self.optimiser,
+            self.params,
+            here,
+            rate,
+            lambda: self.captured(self._gradient, images, target)[1],
         )
         self.optimiser.step(self.params, grads, rate)
         if self.average is not None:

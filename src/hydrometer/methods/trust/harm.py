@@ -71,9 +71,8 @@ def accuracy(given: Labels, probabilities: Floats) -> float:
     """Estimated share of images that a classifier tells right, from its agreement with noisy labels.
 
     Where r of the labels are wrong, whatever the image, a classifier that is right on a of the images
-    agrees with about a (1 - r) of the labels; r is read off the surest images. Ours: that errors agree
-    with wrong labels by chance is left out, and noise that depends on the image makes it an estimate
-    on the low side.
+    agrees with about a (1 - r) of the labels; r is read off the surest images. Ours. Errors that agree
+    with wrong labels are not seen, and make it too high for one that learnt asymmetric noise.
     """
     agreed = float((probabilities.argmax(1) == given).mean())
     return min(1.0, agreed / max(1 - doubt(given, probabilities), 1e-9))
