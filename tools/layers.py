@@ -12,7 +12,7 @@ from pathlib import Path
 
 LAYERS = [
     ["types"],
-    ["digest", "seeds", "registry", "units"],
+    ["digest", "seeds", "registry", "transfer", "units"],
     ["sources", "students", "augment", "labels", "losses", "stats"],
     ["artifact", "store", "engine", "execute", "loggers"],
     ["methods", "protocols", "metrics"],

@@ -32,7 +32,7 @@ def step(spec, *, stacked=False):
 
     def above():
         seen.append([p.clone() for p in params])
-        return slope(params)
+        return torch.zeros(()), slope(params)
 
     rate = torch.tensor([0.1, 0.1]) if stacked else 0.1
     along = directions(optimiser, params, slope(params), rate, above)

@@ -7,6 +7,8 @@ only cost time there.
 import contextlib
 import copy
 import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +18,8 @@ from hydrometer import registry
 from hydrometer.engine import data, loop, program
 from hydrometer.engine.data import Lens
 from hydrometer.engine.loop import Job
+from hydrometer.labels import shards
+from hydrometer.labels.shards import LabelBank
 from hydrometer.types import Spec
 
 META = torch.device("meta")
@@ -70,6 +74,22 @@ def test_no_loss_reads(blind, name, students):
 @students
 def test_no_average_reads(blind, students):
     steps(blind, students, average=0.99)
+
+
+def test_no_bank_reads_what_it_has_copied(blind, monkeypatch):
+    """Its labels go to the device once an epoch, and are read there."""
+    card = SimpleNamespace(seed=0, epochs=2, steps=2, batch=8, classes=SOURCE.classes)
+    bank = LabelBank(Path("nowhere"), SimpleNamespace(card=card))
+    stored = shards.encode(torch.zeros(15, len(SOURCE.classes)), 1)
+    monkeypatch.setattr(LabelBank, "_read", lambda self, epoch: stored)
+    jobs = [tiny.job(SOURCE, seed=s, loss=Spec("kl"), labels="bank") for s in range(3)]
+    cohort = loop.Cohort(jobs, SOURCE, blind, (), bank)
+    assert {tuple(part.shape) for part in stored.values()} == {(15, 1)}
+    seen = [
+        cohort.view(b, cohort.draws(0, 5)[:, i])
+        for i, b in zip(range(5), cohort.batches(), strict=False)
+    ]
+    assert all(target.soft.device == META for _, target in seen)
 
 
 def test_what_is_read_would_be_noticed(blind, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -30,12 +29,6 @@ def integers(u: Tensor, count: int | Tensor) -> Tensor:
 def permutation(u: Tensor) -> Tensor:
     """Uniform permutations of the last axis, int64: the order of the draws."""
     return u.argsort(dim=-1, stable=True)
-
-
-def handed(values: Sequence[float], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Numbers (n,) of the host on a device, by way of pinned memory, so that the host does not wait."""
-    known = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
-    return known.to(device, non_blocking=True)
 
 
 def symmetric_beta(u: Tensor, alpha: float) -> Tensor:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from hydrometer.augment import Augmented
-from hydrometer.augment.draws import between, handed, integers
+from hydrometer.augment.draws import between, integers
 from hydrometer.augment.geometry import nearest, rotate, shift, squares, stretch, working
 from hydrometer.registry import register
+from hydrometer.transfer import handed
 from hydrometer.types import HydrometerError
 
 OPERATIONS = ("scale", "rotate", "flip", "colour", "crop", "cutout")
@@ -77,7 +78,7 @@ class DSA:
             return Augmented(self._operate(drawn[0], images, u))
         order = sorted(range(len(drawn)), key=drawn.__getitem__)
         used = sorted(set(drawn))
-        there = handed(order, torch.int64, images.device)
+        there = handed(torch.tensor(order), images.device)
         parts = zip(used, torch.split(there, [drawn.count(op) for op in used]), strict=True)
         views = torch.cat([self._operate(op, images[rows], u[rows]) for op, rows in parts])
         return Augmented(views[there.argsort()])

@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -13,13 +14,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.profiler import record_function
 
-from hydrometer.augment.draws import handed
 from hydrometer.engine import capture
 from hydrometer.engine.choice import DEFAULT, Choice
 from hydrometer.engine.objective import Target, objective, parts
 from hydrometer.engine.optimisers import Climber, Optimiser, Rate
 from hydrometer.losses import LossFn
 from hydrometer.registry import build
+from hydrometer.transfer import handed
 from hydrometer.types import Precision, Recipe
 
 
@@ -93,7 +94,7 @@ def directions(
     params: Sequence[Tensor],
     grads: Sequence[Tensor],
     rate: Rate,
-    gradient: Callable[[], Sequence[Tensor]],
+    gradient: Callable[[], capture.Made],
 ) -> Sequence[Tensor]:
     """What to step along: the gradients, or what a `Climber` makes of them and of those further up."""
     if not isinstance(optimiser, Climber):
@@ -101,7 +102,7 @@ def directions(
     with torch.no_grad():
         held = [p.detach().clone() for p in params]
         torch._foreach_add_(list(params), optimiser.climb(held, grads, rate))
-    above = gradient()
+    _, above = gradient()
     with torch.no_grad():
         torch._foreach_copy_(list(params), held)
         return optimiser.blend(grads, above, rate)
@@ -138,14 +139,9 @@ class Solo:
         self.model.train()
         alone = Target(*(None if part is None else part[0] for part in target))  # type: ignore[arg-type]
         seen = self.choice.laid(images[0])
-        value, here = self.captured(self._gradient, seen, alone)
-        grads = directions(
-            self.optimiser,
-            self.params,
-            here,
-            rates[0],
-            lambda: self.captured(self._gradient, seen, alone)[1],
-        )
+        gradient = partial(self.captured, self._gradient, seen, alone)
+        value, here = gradient()
+        grads = directions(self.optimiser, self.params, here, rates[0], gradient)
         with record_function("optimiser"), torch.no_grad():
             self.optimiser.step(self.params, grads, rates[0])
             if self.average is not None:
@@ -216,14 +212,9 @@ class Stack:
         """Forward, backward and update of every student at once."""
         self.skeleton.train()
         rate = self._on_device(rates)
-        losses, here = self.captured(self._gradient, images, target)
-        grads = directions(
-            self.optimiser,
-            self.params,
-            here,
-            rate,
-            lambda: self.captured(self._gradient, images, target)[1],
-        )
+        gradient = partial(self.captured, self._gradient, images, target)
+        losses, here = gradient()
+        grads = directions(self.optimiser, self.params, here, rate, gradient)
         self.optimiser.step(self.params, grads, rate)
         if self.average is not None:
             self.average.update(self.params)
@@ -254,7 +245,7 @@ class Stack:
 
     def _on_device(self, rates: Sequence[float]) -> Tensor:
         """The rates (k,) of a step."""
-        return handed(rates, torch.float32, self.device)
+        return handed(torch.tensor(rates, dtype=torch.float32), self.device)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:

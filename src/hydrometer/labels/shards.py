@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hydrometer import digest
+from hydrometer.transfer import handed
 from hydrometer.types import HydrometerError, Recipe, Source, Stored
 
 CARD = "bank.json"
@@ -173,7 +174,7 @@ class LabelBank:
     def labels(self, epoch: int, views: slice, device: torch.device) -> Tensor:
         """Logits (b, classes) of some views of an epoch, in the order in which students see them."""
         if self._held is None or self._held[:2] != (epoch, device):
-            stored = {name: part.to(device) for name, part in self._read(epoch).items()}
+            stored = {name: handed(part, device) for name, part in self._read(epoch).items()}
             self._held = (epoch, device, stored)
         held = {name: part[views] for name, part in self._held[2].items()}
         return decode(held, len(self.card.classes))
