@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hydrometer.augment import Pipeline
+from hydrometer.transfer import handed
 from hydrometer.types import Spec
 
 DSA = (Spec("dsa"),)
@@ -31,5 +32,5 @@ class Views:
         """Views of images (groups, b, c, h, w); one image's draws stand for all of a group."""
         if not self.pipeline.draws:
             return images
-        there = draws.to(images.device, non_blocking=True)
+        there = handed(draws, images.device)
         return self.pipeline(images, there.expand(*images.shape[:2], -1), draws[:, 0]).images
