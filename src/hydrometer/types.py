@@ -138,6 +138,10 @@ class Trusted(Stored):
     seconds: float
 
 
+TRUST_LAYOUT = "trust@3"
+"""Raised when an estimator says otherwise of the same evidence, so that nothing made before is taken."""
+
+
 class Card(Stored):
     """Where a compressed set comes from, and what storing it costs."""
 

@@ -149,13 +149,19 @@ def test_two_plans_on_one_store_share_the_work(plan, tmp_path):
     assert results.progress(plan).cells == results.progress(plan).done == 2
 
 
-def test_a_set_of_an_older_estimator_is_not_taken(plan, source, monkeypatch):
-    plain = plan.cells[0]
-    trusted = dataclasses.replace(plain, trust="tad")
-    before = [sets.path_of(plan, cell, source) for cell in (plain, trusted)]
-    monkeypatch.setattr(sets, "LAYOUT", "trust@older")
-    after = [sets.path_of(plan, cell, source) for cell in (plain, trusted)]
-    assert before[0] == after[0] and before[1] != after[1]
+def test_nothing_of_an_older_estimator_is_taken(plan, source, monkeypatch):
+    """Neither its set nor the answer that was recorded of it."""
+
+    def named():
+        cells = [dataclasses.replace(plan.cells[0], trust=trust) for trust in (None, "tad")]
+        return [(cell.digest, sets.path_of(plan, cell, source)) for cell in cells]
+
+    before = named()
+    assert named() == before
+    monkeypatch.setattr(plans, "TRUST_LAYOUT", "trust@older")
+    after = named()
+    assert after[0] == before[0]
+    assert after[1][0] != before[1][0] and after[1][1] != before[1][1]
 
 
 def test_a_damaged_set_is_made_again(plan, source):

@@ -10,14 +10,12 @@ from hydrometer import digest, methods, registry, seeds
 from hydrometer.artifact import container
 from hydrometer.bench.plan import Cell, Plan, read_budget
 from hydrometer.execute import Observer
-from hydrometer.methods.trust import LAYOUT
 from hydrometer.types import CompressedSet, HydrometerError, Source
 
 
 def path_of(plan: Plan, cell: Cell, source: Source) -> Path:
     """Where the set of a cell lies: named by all that it depends on, the protocol excepted."""
-    trust = [cell.trust, LAYOUT] if cell.trust else []
-    name = digest.of([source.digest, cell.method, cell.budget, cell.seed, *trust])
+    name = digest.of([source.digest, cell.method, cell.budget, cell.seed, *cell.trusting])
     return plan.out / "sets" / f"{name}.safetensors"
 
 

@@ -18,8 +18,6 @@ from hydrometer.seeds import numpy_rng
 from hydrometer.sources import sealed
 from hydrometer.types import Source, Spec
 
-LAYOUT = "trust@3"
-"""Raised when an estimator says otherwise of the same evidence, so that no set of before is taken."""
 ORACLE = "oracle"
 """The one estimator that is shown the clean labels of a noisy source; all others get it sealed."""
 
