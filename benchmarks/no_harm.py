@@ -80,7 +80,9 @@ def mended_right(report: TrustReport, clean: Labels) -> float:
 def row(name: str, readings: Sequence[Reading]) -> list[str]:
     """A source, the means over its seeds, and how often all was kept."""
     kept = np.mean([r.kept for r in readings], axis=0)
-    mended = np.mean([r.mended for r in readings], axis=0)
+    both = zip(*(r.mended for r in readings), strict=True)
+    mended = [[m for m in shares if not np.isnan(m)] for shares in both]
+    thought = [r.estimated for r in readings if not np.isnan(r.estimated)]
     doubts = [r.surest for r in readings]
     return [
         name,
@@ -91,8 +93,10 @@ def row(name: str, readings: Sequence[Reading]) -> list[str]:
         f"{sum(r.harmless for r in readings)} of {len(readings)}",
         *(f"{share:.0%}" for share in kept),
         f"{np.mean([r.able for r in readings]):.0%}",
-        f"{np.mean([r.estimated for r in readings]):.0%}",
-        " / ".join("none" if np.isnan(share) else f"{share:.0%}" for share in mended),
+        f"{np.mean(thought):.0%} ({min(thought):.0%} to {max(thought):.0%})"
+        if thought
+        else "unknown",
+        " / ".join(f"{np.mean(shares):.0%}" if shares else "none" for shares in mended),
     ]
 
 

@@ -9,9 +9,11 @@ import tiny
 from hydrometer import registry
 from hydrometer.bench import noisy, run
 from hydrometer.bench import noisy_words as words
+from hydrometer.bench import plan as plans
 from hydrometer.bench.noisy import Question
 from hydrometer.execute import Silent
 from hydrometer.methods import trust
+from hydrometer.methods.trust import wrapper
 from hydrometer.methods.trust.report import compose, nothing
 from hydrometer.store import Store
 from hydrometer.types import HydrometerError
@@ -219,3 +221,22 @@ def test_unknown_names_are_refused_before_anything_is_made():
     with pytest.raises(HydrometerError, match="trust gullible has no argument 'much'"):
         noisy.check(question(trusts=("gullible(much=1)",)))
     noisy.check(question())
+
+
+def test_an_estimator_that_says_otherwise_of_the_same_set_is_heard(monkeypatch, tmp_path):
+    """Its students are known, and what it kept is told anew."""
+    asked, judged, seen = question(replicates=1), wrapper.judged, []
+    for layout, precision in (("trust@1", 0.25), ("trust@2", 0.75)):
+        monkeypatch.setattr(plans, "TRUST_LAYOUT", layout)
+        monkeypatch.setattr(
+            wrapper,
+            "judged",
+            lambda *known, told=precision: judged(*known).model_copy(update={"precision": told}),
+        )
+        plan = noisy.plan("noisy", tmp_path / "noisy", [asked])
+        go(plan)
+        by_trust = {score.trust: score for score in noisy.answer(asked, noisy.known(plan)).noisy}
+        with Store(plan.store) as store:
+            seen.append((by_trust["gullible"].labels[0].precision, store.count()))
+    assert [precision for precision, _ in seen] == [0.25, 0.75]
+    assert seen[0][1] == seen[1][1]

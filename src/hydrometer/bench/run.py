@@ -21,7 +21,7 @@ from hydrometer.execute import Executor, Observer
 from hydrometer.execute.lab import Lab
 from hydrometer.execute.serial import execute
 from hydrometer.store import Store
-from hydrometer.store.verdicts import Identity, identity, identity_of
+from hydrometer.store.verdicts import Identity, identity, told, trusting
 from hydrometer.types import HydrometerError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -51,7 +51,7 @@ def run(
     prepare(plan)
     with Store(plan.store) as store:
         store.check()
-        judged = {identity_of(known) for known in store.verdicts()}
+        judged = {told(known) for known in store.verdicts()}
         for source, cells in groupby(open_cells(plan, retry_failed), lambda cell: cell.source):
             bench = _Bench(plan, store, observer, judged, retry_failed, execute, ahead)
             yield from bench.sit(source, list(cells), device)
@@ -83,7 +83,7 @@ class _Bench:
         plan: Plan,
         store: Store,
         observer: Observer,
-        judged: set[Identity],
+        judged: set[tuple[Identity, str]],
         retry_failed: bool,
         execute: Executor,
         ahead: int,
@@ -137,9 +137,10 @@ class _Bench:
         subject = sets.obtain(self.plan, cell, lab.source, self.observer)
         return None if subject is None else verdict.plan(subject, names.protocol(cell), lab)
 
-    def _wanted(self, planned: verdict.Plan) -> Identity:
-        subject = planned.subject
-        return identity(planned.protocol.name, subject.digest, planned.source.digest, subject.card)
+    def _wanted(self, planned: verdict.Plan) -> tuple[Identity, str]:
+        subject, protocol = planned.subject, planned.protocol.name
+        known = identity(protocol, subject.digest, planned.source.digest, subject.card)
+        return known, trusting(subject.card)
 
     def _ended_elsewhere(self, cell: Cell) -> bool:
         """Whether another process has ended the cell since this sitting began."""

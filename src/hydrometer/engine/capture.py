@@ -1,16 +1,18 @@
 """Gradients recorded once on an accelerator, then replayed: the host need not launch each operation.
 
-A recording is taken only where its first replay gives what the operations gave, running statistics
-included; where the device refuses, or memory does, or the results differ, steps go on as they were.
-Updates are not recorded, so that every optimiser and average works as it is.
+A recording is replayed only after it gave for another batch what the operations themselves gave, running
+statistics included; where the device refuses, or memory does, or the results differ, steps go on as
+they were. Updates are not recorded, so that every optimiser and average works as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,8 +22,11 @@ from hydrometer.engine.objective import Target
 
 MOST = 4
 """Layouts of batches that are recorded: whole ones, the last of an epoch, and what else may come."""
-NEAR = 1e-3
-"""Relative distance at which a replay no longer is the same computation; kernels may add otherwise."""
+NEAR, NEGLIGIBLE = 1e-3, 1e-6
+"""Distances at which a replay is another computation, relative to a tensor, and to all of its kind: the
+gradient of a bias before a norm is rounding alone."""
+BLANK = -12345.0
+"""Stands where a replay should write, so that one that does nothing is noticed."""
 
 Made = tuple[Tensor, Sequence[Tensor]]
 """Losses, and the gradient of every parameter."""
@@ -29,7 +34,9 @@ Compute = Callable[[Tensor, Target], Made]
 Record = Callable[[Callable[[], Made]], tuple[Callable[[], object], Made]]
 """Records what a function does to tensors; returns the replay, and the tensors that it fills anew."""
 
-_eager = False
+Answer = TypeVar("Answer")
+
+_eager = _failed = False
 
 
 @contextlib.contextmanager
@@ -44,21 +51,41 @@ def eagerly() -> Iterator[None]:
 
 
 def recorder(device: torch.device) -> Record | None:
-    """What records on this device; nothing does on a processor, or where HYDROMETER_EAGER is set."""
-    if device.type != "cuda" or _eager or os.environ.get("HYDROMETER_EAGER"):
+    """What records here; nothing does on a processor, under HYDROMETER_EAGER=1, or once it failed."""
+    wanted = os.environ.get("HYDROMETER_EAGER", "") in ("", "0")
+    if device.type != "cuda" or _eager or _failed or not wanted:
         return None
+    return _Graphs(device)
 
-    def record(compute: Callable[[], Made]) -> tuple[Callable[[], object], Made]:
-        graph = torch.cuda.CUDAGraph()
-        # Other threads may go on using the device: workers that load images do.
-        with torch.cuda.device(device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            made = compute()
+
+class _Graphs:
+    """Records CUDA graphs that share one pool of memory, as what they fill is copied at once."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, compute: Callable[[], Made]) -> tuple[Callable[[], object], Made]:
+        global _failed
+        if _failed:
+            raise RuntimeError("an earlier recording failed")
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self.device)
+        _failed = True
+        try:
+            # Other threads may go on using the device: workers that load images do.
+            with (
+                torch.cuda.device(self.device),
+                torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"),
+            ):
+                made = compute()
+        finally:
+            # Some versions of torch leave theirs in its place when a recording fails.
+            torch.cuda.set_stream(before)
+        _failed = False
         return graph.replay, made
 
-    return record
 
-
-@dataclass(frozen=True)
+@dataclass
 class Recording:
     """A replay with the tensors that it reads, and those that it fills."""
 
@@ -66,6 +93,8 @@ class Recording:
     inputs: tuple[Tensor, ...]
     losses: Tensor
     grads: tuple[Tensor, ...]
+    proved: bool = False
+    """Whether it gave what the operations gave, on a batch that it was not recorded with."""
 
     def __call__(self, inputs: Sequence[Tensor]) -> Made:
         """What the replay makes of other inputs, in tensors of their own."""
@@ -73,6 +102,11 @@ class Recording:
         with record_function("forward and backward"):
             self.replay()
         return self.losses.clone(), tuple(grad.clone() for grad in self.grads)
+
+    def blank(self) -> None:
+        """Forget what was filled in."""
+        for tensor in (self.losses, *self.grads):
+            tensor.fill_(BLANK)
 
 
 class Captured:
@@ -85,7 +119,7 @@ class Captured:
     def __init__(self, moved: Sequence[Tensor], record: Record | None) -> None:
         self.moved, self.record = list(moved), record
         self.recordings: dict[object, Recording | None] = {}
-        """By layout; None where recording failed."""
+        """By layout; None where there is none to be had."""
 
     def __call__(self, compute: Compute, images: Tensor, target: Target) -> Made:
         """The same as `compute`, which is handed in again and again lest it be held in a circle."""
@@ -93,43 +127,80 @@ class Captured:
             return compute(images, target)
         layout = tuple(None if t is None else (t.shape, t.dtype) for t in (images, *target))
         recording = self.recordings.get(layout)
-        if recording is not None:
+        if recording is not None and recording.proved:
             return recording(_present(images, target))
-        if layout in self.recordings or len(self.recordings) == MOST:
-            return compute(images, target)
         before = _clones(self.moved)
-        made = compute(images, target)
-        self.recordings[layout] = self._recorded(self.record, compute, images, target, before, made)
+
+        def anew() -> Made:
+            _copy(self.moved, before)
+            return compute(images, target)
+
+        made = self.with_room(anew)
+        after = _clones(self.moved)
+        if recording is not None:
+            _copy(self.moved, before)
+            recording.proved = self._gives(recording, images, target, made, after)
+            self.recordings[layout] = recording if recording.proved else None
+        elif layout not in self.recordings and len(self.recordings) < MOST:
+            self.recordings[layout] = self._recorded(compute, images, target)
+        _copy(self.moved, after)
         return made
 
-    def _recorded(
+    def with_room(self, call: Callable[[], Answer]) -> Answer:
+        """What a call gives; recordings are given up where their memory is needed for it."""
+        try:
+            return call()
+        except torch.OutOfMemoryError:
+            if not any(self.recordings.values()):
+                raise
+        self.recordings, self.record = {}, None
+        return call()
+
+    def _recorded(self, compute: Compute, images: Tensor, target: Target) -> Recording | None:
+        if self.record is None:
+            return None
+        own = Target(*(None if part is None else part.clone() for part in target))  # type: ignore[arg-type]
+        still = images.clone()
+        try:
+            replay, (losses, grads) = self.record(lambda: compute(still, own))
+        except RuntimeError as error:
+            why = str(error).partition("\n")[0]
+            warnings.warn(
+                f"gradients cannot be recorded here, so steps are slower: {why}", stacklevel=2
+            )
+            return None
+        return Recording(replay, _present(still, own), losses, tuple(grads))
+
+    def _gives(
         self,
-        record: Record,
-        compute: Compute,
+        recording: Recording,
         images: Tensor,
         target: Target,
-        before: Sequence[Tensor],
-        made: Made,
-    ) -> Recording | None:
-        """A recording, if its replay from `before` gives what was made; all else stays as it is."""
-        still = images.clone()
-        own = Target(*(None if part is None else part.clone() for part in target))  # type: ignore[arg-type]
-        after, same = _clones(self.moved), False
+        wanted: Made,
+        after: Sequence[Tensor],
+    ) -> bool:
+        """Whether a replay gives the losses and gradients that are wanted, and moves as is wanted."""
+        recording.blank()
         with contextlib.suppress(RuntimeError):
-            replay, (losses, grads) = record(lambda: compute(still, own))
-            _copy(self.moved, before)
-            replay()
-            same = near([losses, *grads, *self.moved], [made[0], *made[1], *after])
-        _copy(self.moved, after)
-        return Recording(replay, _present(still, own), losses, tuple(grads)) if same else None
+            losses, grads = recording(_present(images, target))
+            if near([losses], [wanted[0]]) and near(grads, wanted[1]) and near(self.moved, after):
+                return True
+        warnings.warn("a recording gave other gradients, so steps are slower", stacklevel=2)
+        return False
 
 
 def near(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> bool:
-    """Whether tensors are finite, and as far from others as rounding takes them, not further."""
-    return all(
-        bool((one.float() - other.float()).norm() <= NEAR * other.float().norm() + 1e-12)
-        for one, other in zip(found, wanted, strict=True)
-    )
+    """Whether tensors are no further from others than rounding takes them; what diverged must agree."""
+    if not wanted:
+        return True
+    gaps = torch.stack([_apart(one, other) for one, other in zip(found, wanted, strict=True)])
+    sizes = torch.stack([other.double().nan_to_num(0, 0, 0).norm() for other in wanted])
+    return bool((gaps <= NEAR * sizes + NEGLIGIBLE * sizes.norm()).all())
+
+
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    same = (one == other) | (one.isnan() & other.isnan())
+    return (one.double() - other.double()).masked_fill(same, 0).norm()
 
 
 def _present(images: Tensor, target: Target) -> tuple[Tensor, ...]:

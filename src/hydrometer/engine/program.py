@@ -54,10 +54,12 @@ def batched_attention() -> Iterator[None]:
 
 def can_stack(model: nn.Module) -> bool:
     """Whether students of this kind can share one batched program: none of their layers draws."""
-    random = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
-    drawing = ("DropPath", "StochasticDepth")
+    drawing = ("DropPath", "StochasticDepth", "RReLU")
     return not any(
-        (isinstance(m, random) and m.p > 0) or type(m).__name__ in drawing for m in model.modules()
+        (isinstance(m, nn.modules.dropout._DropoutNd) and m.p > 0)
+        or (isinstance(m, nn.MultiheadAttention) and m.dropout > 0)
+        or type(m).__name__ in drawing
+        for m in model.modules()
     )
 
 
@@ -186,9 +188,13 @@ class Solo:
         tested = self.params if self.average is None else self.average.params
         names = [name for name, _ in self.model.named_parameters()]
         weights: dict[str, Tensor] = dict(zip(names, tested, strict=True))
-        with reduced(self.device, self.precision):
-            logits: Tensor = functional_call(self.model, weights, (self.choice.laid(images),))
-        return logits.float()[None]
+
+        def answer() -> Tensor:
+            with reduced(self.device, self.precision):
+                logits: Tensor = functional_call(self.model, weights, (self.choice.laid(images),))
+            return logits.float()[None]
+
+        return self.captured.with_room(answer)
 
 
 class Stack:
@@ -258,6 +264,11 @@ class Stack:
                 logits: Tensor = functional_call(self.skeleton, (params, buffers), (images,))
             return logits.float()
 
-        with batched_attention():
-            every: Tensor = vmap(forward)(dict(zip(self.names, tested, strict=True)), self.buffers)
-        return every
+        def answer() -> Tensor:
+            with batched_attention():
+                every: Tensor = vmap(forward)(
+                    dict(zip(self.names, tested, strict=True)), self.buffers
+                )
+            return every
+
+        return self.captured.with_room(answer)

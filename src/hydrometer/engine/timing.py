@@ -28,20 +28,27 @@ def measure(
 ) -> tuple[float, float]:
     """Seconds of a training step and of both exams of a cohort, from its first steps.
 
-    The first step, which allocates, does not count; then so many are taken as fit in a second, two at
-    least. Batches, augmentation, labels and the short last batch of an epoch have their part in it.
+    The first step, which allocates, does not count, nor a round of them on an accelerator, which records
+    each kind of batch; then so many are taken as fit in a second, two at least. Batches, augmentation,
+    labels and the short last batch of an epoch have their part in it.
     """
     cohort = Cohort(jobs, source, lens, teachers, bank, alone)
     program, none = cohort.program(), [0.0] * len(jobs)
     batches = list(itertools.islice(cohort.batches(), most))
     draws = cohort.draws(0, len(batches))
-    begun = taken = 0.0
-    for i in range(max(3, len(batches))):
+
+    def step(i: int) -> None:
         at = i % len(batches)
         program.step(*cohort.view(batches[at], draws[:, at]), none)
         _settle(lens.device)
-        begun = begun or time.perf_counter()
-        taken, counted = time.perf_counter() - begun, i
+
+    warm, counted, taken = 1 if lens.device.type == "cpu" else len(batches), 0, 0.0
+    for i in range(warm):
+        step(i)
+    begun = time.perf_counter()
+    for i in range(max(2, len(batches) - 1)):
+        step(warm + i)
+        taken, counted = time.perf_counter() - begun, i + 1
         if counted >= 2 and taken > 1:
             break
     return taken / counted, _forward(program, source, lens) * (len(source.val) + len(source.test))

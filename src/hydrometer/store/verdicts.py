@@ -19,6 +19,16 @@ def identity_of(verdict: Verdict) -> Identity:
     return identity(verdict.protocol, verdict.set_digest, verdict.source_digest, verdict.card)
 
 
+def told(verdict: Verdict) -> tuple[Identity, str]:
+    """Identity of a verdict, and what its card says of trust, which estimators may come to change."""
+    return identity_of(verdict), trusting(verdict.card)
+
+
+def trusting(card: Card) -> str:
+    """What a card says of trust but for the time it took, as JSON."""
+    return card.trust.model_dump_json(exclude={"seconds"}) if card.trust else ""
+
+
 def latest(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """The last verdict of each identity, in the order in which the first of each came."""
     return list({identity_of(verdict): verdict for verdict in verdicts}.values())

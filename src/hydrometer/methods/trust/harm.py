@@ -26,6 +26,8 @@ SUREST, FEWEST_OF_CLASS, FEWEST = 0.02, 20, 100
 """Share of an apparent class that is its surest, and how few they may be of a class and in all."""
 ABLE = 0.75
 """Share of all images that a classifier must tell right for its labels to take the place of others."""
+FEW_SURE, READABLE = 0.2, 0.5
+"""Shares of images that may be the surest, and of those contradicted, for noise to be read off them."""
 
 
 def harmless(joint: Floats, given: Labels, probabilities: Floats) -> str:
@@ -61,9 +63,13 @@ def unable(given: Labels, probabilities: Floats) -> str:
     right = accuracy(given, probabilities)
     if right >= ABLE:
         return ""
+    told = "it cannot be told how often the classifier is right"
+    if not np.isnan(right):
+        told = (
+            f"the classifier is right on about {right:.1%} of the images, and {ABLE:.0%} are wanted"
+        )
     return (
-        f"the classifier is right on about {right:.0%} of the images, too few to mend labels by: "
-        "none is, but in classes that are short of images (recall=true mends)"
+        f"{told}: no label is mended, but in classes that are short of images (recall=true mends)"
     )
 
 
@@ -71,11 +77,16 @@ def accuracy(given: Labels, probabilities: Floats) -> float:
     """Estimated share of images that a classifier tells right, from its agreement with noisy labels.
 
     Where r of the labels are wrong, whatever the image, a classifier that is right on a of the images
-    agrees with about a (1 - r) of the labels; r is read off the surest images. Ours. Errors that agree
-    with wrong labels are not seen, and make it too high for one that learnt asymmetric noise.
+    agrees with about a (1 - r) of the labels; r is read off the surest images. NaN where those are more
+    than a fifth of all, or half of them are contradicted: then their own errors would pass for noise.
+    Ours. Errors that agree with wrong labels are not seen, and make it too high for a classifier that
+    learnt asymmetric noise.
     """
-    agreed = float((probabilities.argmax(1) == given).mean())
-    return min(1.0, agreed / max(1 - doubt(given, probabilities), 1e-9))
+    looked, other = surest(given, probabilities)
+    noise = _weighted(looked, other, probabilities)
+    if looked.sum() > FEW_SURE * len(given) or noise > READABLE:
+        return float("nan")
+    return min(1.0, float((probabilities.argmax(1) == given).mean()) / (1 - noise))
 
 
 def _weighted(looked: Labels, other: Labels, probabilities: Floats) -> float:
