@@ -200,7 +200,8 @@ def near(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> bool:
 
 def _apart(one: Tensor, other: Tensor) -> Tensor:
     same = (one == other) | (one.isnan() & other.isnan())
-    return (one.double() - other.double()).masked_fill(same, 0).norm()
+    gap: Tensor = (one.double() - other.double()).masked_fill(same, 0).norm()
+    return gap
 
 
 def _present(images: Tensor, target: Target) -> tuple[Tensor, ...]:
