@@ -1,6 +1,7 @@
 """Arms of a filter, paired by noise seed."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from hydrometer.methods import trust
 from hydrometer.methods.trust import wrapper
 from hydrometer.methods.trust.report import compose, nothing
 from hydrometer.store import Store
-from hydrometer.types import HydrometerError
+from hydrometer.store.verdicts import trusting
+from hydrometer.types import HydrometerError, Trusted
 
 PROTOCOL = (
     "noisy-quick@1{augment=none,epochs=4,precision=float32,rates=0.03,seeds=2,"
@@ -240,3 +242,13 @@ def test_an_estimator_that_says_otherwise_of_the_same_set_is_heard(monkeypatch, 
             seen.append((by_trust["gullible"].labels[0].precision, store.count()))
     assert [precision for precision, _ in seen] == [0.25, 0.75]
     assert seen[0][1] == seen[1][1]
+
+
+def test_how_long_an_estimator_took_makes_no_other_verdict():
+    told = Trusted(estimator="tad", images=9, kept=5, recalibrated=0, seconds=1.0)
+    cards = [
+        SimpleNamespace(trust=told.model_copy(update=changed))
+        for changed in ({}, {"seconds": 2.0}, {"kept": 6})
+    ]
+    first, slower, other = map(trusting, cards)
+    assert first == slower != other

@@ -236,6 +236,35 @@ def test_what_a_replay_gave_outlives_the_next():
         torch.testing.assert_close(list(made[1]), wanted[1])
 
 
+def test_a_replay_that_does_nothing_is_noticed_on_one_batch_over_and_over():
+    """As in warm-up from a rate of 0, where nothing changes from step to step."""
+    computing = Captured([], Idle())
+    batch = (torch.ones(2, 3, 4), Target(torch.ones(2, 3)))
+    computing(halves, *batch)
+    with pytest.warns(UserWarning, match="other gradients"):
+        computing(halves, *batch)
+
+
+@students
+def test_recordings_make_room_for_exams(monkeypatch, students, recorder):
+    jobs = [tiny.job(SOURCE, seed=s, epochs=2) for s in range(students)]
+    lens, _ = tiny.lens_and_exams(SOURCE)
+    taught, _ = loop.train(Cohort(jobs, SOURCE, lens, ()))
+    images = SOURCE.test.images[:8].float()
+    wanted, called, call = taught.logits(images), [], program.functional_call
+
+    def tight(*words):
+        called.append(words)
+        if len(called) == 1:
+            raise torch.OutOfMemoryError
+        return call(*words)
+
+    monkeypatch.setattr(program, "functional_call", tight)
+    assert taught.captured.recordings
+    torch.testing.assert_close(taught.logits(images), wanted, rtol=0, atol=0)
+    assert not taught.captured.recordings
+
+
 def test_few_layouts_are_recorded():
     made = Recorder()
     computing = Captured([], made)

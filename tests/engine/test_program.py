@@ -58,3 +58,22 @@ def test_networks_of_torchvision_in_one_program_are_those_trained_alone(make):
         assert torch.backends.mha.get_fastpath_enabled()
         for k, solo in enumerate(alone):
             torch.testing.assert_close(seen[k], solo.logits(images[0])[0], rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Dropout(0.1),
+        nn.FeatureAlphaDropout(0.1),
+        nn.MultiheadAttention(4, 2, dropout=0.1),
+        nn.RReLU(),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layers_that_draw_cannot_be_stacked(layer):
+    assert not can_stack(nn.Sequential(nn.Linear(4, 4), layer))
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.0), nn.MultiheadAttention(4, 2)])
+def test_layers_that_do_not_draw_can(layer):
+    assert can_stack(nn.Sequential(nn.Linear(4, 4), layer))
