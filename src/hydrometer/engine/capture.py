@@ -94,7 +94,7 @@ class Recording:
     losses: Tensor
     grads: tuple[Tensor, ...]
     proved: bool = False
-    """Whether it gave what the operations gave, on a batch that it was not recorded with."""
+    """Whether it gave what the operations gave, the next time there was such a batch."""
 
     def __call__(self, inputs: Sequence[Tensor]) -> Made:
         """What the replay makes of other inputs, in tensors of their own."""
@@ -136,13 +136,15 @@ class Captured:
             return compute(images, target)
 
         made = self.with_room(anew)
+        if self.record is None:
+            return made
         after = _clones(self.moved)
         if recording is not None:
             _copy(self.moved, before)
             recording.proved = self._gives(recording, images, target, made, after)
             self.recordings[layout] = recording if recording.proved else None
         elif layout not in self.recordings and len(self.recordings) < MOST:
-            self.recordings[layout] = self._recorded(compute, images, target)
+            self.recordings[layout] = self._recorded(self.record, compute, images, target)
         _copy(self.moved, after)
         return made
 
@@ -156,13 +158,13 @@ class Captured:
         self.recordings, self.record = {}, None
         return call()
 
-    def _recorded(self, compute: Compute, images: Tensor, target: Target) -> Recording | None:
-        if self.record is None:
-            return None
+    def _recorded(
+        self, record: Record, compute: Compute, images: Tensor, target: Target
+    ) -> Recording | None:
         own = Target(*(None if part is None else part.clone() for part in target))  # type: ignore[arg-type]
         still = images.clone()
         try:
-            replay, (losses, grads) = self.record(lambda: compute(still, own))
+            replay, (losses, grads) = record(lambda: compute(still, own))
         except RuntimeError as error:
             why = str(error).partition("\n")[0]
             warnings.warn(
