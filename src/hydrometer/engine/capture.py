@@ -123,7 +123,8 @@ class Captured:
 
     def __call__(self, compute: Compute, images: Tensor, target: Target) -> Made:
         """The same as `compute`, which is handed in again and again lest it be held in a circle."""
-        if self.record is None:
+        record = self.record
+        if record is None:
             return compute(images, target)
         layout = tuple(None if t is None else (t.shape, t.dtype) for t in (images, *target))
         recording = self.recordings.get(layout)
@@ -136,7 +137,7 @@ class Captured:
             return compute(images, target)
 
         made = self.with_room(anew)
-        if self.record is None:
+        if self.record is not record:
             return made
         after = _clones(self.moved)
         if recording is not None:
@@ -144,7 +145,7 @@ class Captured:
             recording.proved = self._gives(recording, images, target, made, after)
             self.recordings[layout] = recording if recording.proved else None
         elif layout not in self.recordings and len(self.recordings) < MOST:
-            self.recordings[layout] = self._recorded(self.record, compute, images, target)
+            self.recordings[layout] = self._recorded(record, compute, images, target)
         _copy(self.moved, after)
         return made
 
