@@ -181,6 +181,22 @@ def pooled(found: Sequence[Answer], said: Mapping[str, str]) -> Iterator[list[st
         for value in dict.fromkeys(str(getattr(answer, field)) for answer in found):
             here = [a for a in found if getattr(a, field) == value]
             yield row_of(said.get(value, value), here)
+    yield from by_seed(found)
+
+
+def by_seed(found: Sequence[Answer]) -> Iterator[list[str]]:
+    """All rows of one noise seed: the mean gap in points, and what each estimator recovers of it."""
+    whole = shares(ORACLE, found).rows
+    if len({len(none) for none, _, _ in whole}) != 1:
+        return
+    for seed in range(len(whole[0][0])):
+        gaps = [best[seed] - none[seed] for none, _, best in whole]
+        gained = [
+            [mine[seed] - none[seed] for none, mine, _ in shares(name, found).rows]
+            for name in estimators(found)
+        ]
+        there = [f"{100 * sum(g) / sum(gaps):.1f}" if len(g) == len(gaps) else "" for g in gained]
+        yield [f"noise seed {seed}", f"{100 * np.mean(gaps):.1f}", *there]
 
 
 def row_of(name: str, found: Sequence[Answer]) -> list[str]:
