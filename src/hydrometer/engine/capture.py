@@ -137,14 +137,15 @@ class Captured:
             return compute(images, target)
 
         made = self.with_room(anew)
-        if self.record is not record:
+        refused = recording is None and (layout in self.recordings or len(self.recordings) == MOST)
+        if refused or self.record is not record:
             return made
         after = _clones(self.moved)
         if recording is not None:
             _copy(self.moved, before)
             recording.proved = self._gives(recording, images, target, made, after)
             self.recordings[layout] = recording if recording.proved else None
-        elif layout not in self.recordings and len(self.recordings) < MOST:
+        else:
             self.recordings[layout] = self._recorded(record, compute, images, target)
         _copy(self.moved, after)
         return made

@@ -10,7 +10,7 @@ import numpy as np
 from hydrometer.methods.trust import anchors
 from hydrometer.methods.trust.cleanlab_trust import package
 from hydrometer.methods.trust.evidence import Evidence, gather, given_loss
-from hydrometer.methods.trust.harm import HARMLESS, harmless, unable
+from hydrometer.methods.trust.harm import HARMLESS, harmless, mends
 from hydrometer.methods.trust.joint import clean_classes, wrong
 from hydrometer.methods.trust.mixture import class_trust
 from hydrometer.methods.trust.report import (
@@ -86,12 +86,18 @@ def merged(
     trusted = _without(given, trust, counts, least)
     taken = anchors.recall(evidence.features, given, k, trust, trusted)
     suggested = taken.reliability.argmax(1)
-    weak = unable(given, probabilities) if recall is None else ""
-    taken = admitted(taken, trusted, given, least, wanted=recall is not False and not weak)
+    mend, said = mends(recall, given, probabilities)
+    taken = admitted(taken, trusted, given, least, wanted=mend)
     monitors = Round(int(trusted.sum()), int(taken.recalled.sum()), inside.separation, inside.gain)
-    notes += [weak] if weak else []
     return compose(
-        "combined", given, trust, trusted, suggested, taken, rounds=[monitors], notes=notes
+        "combined",
+        given,
+        trust,
+        trusted,
+        suggested,
+        taken,
+        rounds=[monitors],
+        notes=[*notes, *said],
     )
 
 

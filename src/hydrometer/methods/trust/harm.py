@@ -58,6 +58,12 @@ def doubt(given: Labels, probabilities: Floats) -> float:
     return _weighted(*surest(given, probabilities), probabilities)
 
 
+def mends(recall: bool | None, given: Labels, probabilities: Floats) -> tuple[bool, list[str]]:
+    """Whether to mend labels: as asked, or where `recall` is None if the classifier can; and a note."""
+    weak = unable(given, probabilities) if recall is None else ""
+    return recall is not False and not weak, [weak] if weak else []
+
+
 def unable(given: Labels, probabilities: Floats) -> str:
     """Why a classifier should mend no label, in words for a report; empty where it may."""
     right = accuracy(given, probabilities)

@@ -32,7 +32,7 @@ import numpy as np
 
 from hydrometer.methods.trust import anchors
 from hydrometer.methods.trust.evidence import Evidence, gather, given_loss, out_of_fold
-from hydrometer.methods.trust.harm import HARMLESS, harmless, unable
+from hydrometer.methods.trust.harm import HARMLESS, harmless, mends
 from hydrometer.methods.trust.joint import clean_classes, confident_joint
 from hydrometer.methods.trust.mixture import class_trust
 from hydrometer.methods.trust.report import (
@@ -128,16 +128,13 @@ def diverted(
         return everything("tad", given, k, np.ones(len(given)), reason)
     believed = clean_classes(joint, HARMLESS)[given] & gate
     turns = _turns(evidence, believed, rounds, least, rng)
-    weak = unable(given, evidence.probabilities) if recall is None else ""
-    notes = [weak] if weak else []
+    mend, notes = mends(recall, given, evidence.probabilities)
     chosen = turns[-1]
     if chosen.kept.sum() < COLLAPSED * turns[0].kept.sum():
         chosen = turns[0]
         notes.append("trust shrank from round to round: the first one counts")
     suggested = chosen.recall.reliability.argmax(1)
-    taken = admitted(
-        chosen.recall, chosen.trusted, given, least, wanted=recall is not False and not weak
-    )
+    taken = admitted(chosen.recall, chosen.trusted, given, least, wanted=mend)
     return compose(
         "tad",
         given,
