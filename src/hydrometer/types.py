@@ -139,7 +139,9 @@ class Trusted(Stored):
 
 
 TRUST_LAYOUT = "trust@3"
-"""Raised when an estimator says otherwise of the same evidence, so that nothing made before is taken."""
+"""Raised when estimators say otherwise of the same evidence, so that nothing made before is taken."""
+REVISED = {"tad": 1, "combined": 1}
+"""How often one estimator alone changed; here, as a plan reports its status without any plug-in."""
 
 
 class Card(Stored):

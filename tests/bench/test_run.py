@@ -153,15 +153,23 @@ def test_nothing_of_an_older_estimator_is_taken(plan, source, monkeypatch):
     """Neither its set nor the answer that was recorded of it."""
 
     def named():
-        cells = [dataclasses.replace(plan.cells[0], trust=trust) for trust in (None, "tad")]
+        cells = [
+            dataclasses.replace(plan.cells[0], trust=trust)
+            for trust in (None, "cleanlab", "tad(rounds=1)")
+        ]
         return [(cell.digest, sets.path_of(plan, cell, source)) for cell in cells]
 
     before = named()
     assert named() == before
-    monkeypatch.setattr(plans, "TRUST_LAYOUT", "trust@older")
-    after = named()
-    assert after[0] == before[0]
-    assert after[1][0] != before[1][0] and after[1][1] != before[1][1]
+    for change in (("TRUST_LAYOUT", "trust@older"), ("REVISED", {"cleanlab": 9, "tad": 9})):
+        monkeypatch.setattr(plans, *change)
+        after = named()
+        assert after[0] == before[0]
+        for one, other in zip(after[1:], before[1:], strict=True):
+            assert one[0] != other[0] and one[1] != other[1]
+        before = after
+    monkeypatch.setattr(plans, "REVISED", {"cleanlab": 10, "tad": 9})
+    assert [a == b for a, b in zip(named(), before, strict=True)] == [True, False, True]
 
 
 def test_a_damaged_set_is_made_again(plan, source):

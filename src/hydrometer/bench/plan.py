@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hydrometer import digest, registry
-from hydrometer.types import TRUST_LAYOUT, Budget, HydrometerError
+from hydrometer.types import REVISED, TRUST_LAYOUT, Budget, HydrometerError
 from hydrometer.units import read_bytes
 
 AXES = ("sources", "methods", "budgets", "protocols")
@@ -48,12 +48,16 @@ class Cell:
     @cached_property
     def digest(self) -> str:
         """The identity of the cell, and the name of its result file."""
-        return digest.of([self, TRUST_LAYOUT] if self.trust else self)
+        return digest.of([self, *self.trusting[1:]] if self.trust else self)
 
     @property
-    def trusting(self) -> tuple[str, ...]:
-        """What its set depends on through trust."""
-        return (self.trust, TRUST_LAYOUT) if self.trust else ()
+    def trusting(self) -> tuple[str | int, ...]:
+        """What its set depends on through trust: estimator, layout, and revision if there was one."""
+        if not self.trust:
+            return ()
+        estimator = self.trust.partition("(")[0].strip().lower()
+        revision = (REVISED[estimator],) if estimator in REVISED else ()
+        return self.trust, TRUST_LAYOUT, *revision
 
     def __str__(self) -> str:
         with_student = f" with {self.student}" if self.student else ""

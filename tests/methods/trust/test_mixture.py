@@ -1,26 +1,57 @@
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from hydrometer.methods.trust.mixture import FEWEST, Mixture, class_trust, fit, standardised
+from hydrometer.methods.trust.mixture import (
+    FEWEST,
+    Mixture,
+    class_trust,
+    divide,
+    fit,
+    standardised,
+)
 
 RNG = np.random.default_rng(0)
 VALUES = np.r_[RNG.normal(-1, 0.3, 300), RNG.normal(2, 0.6, 100)]
 
 
-def test_the_fit_is_that_of_scikit_learn():
-    theirs = GaussianMixture(
-        2, means_init=[[-1.0], [2.0]], reg_covar=5e-4, tol=1e-6, max_iter=500, random_state=0
-    ).fit(VALUES[:, None])
-    ours = fit(VALUES)
-    np.testing.assert_allclose(ours.mean, theirs.means_[:, 0], atol=0.02)
-    np.testing.assert_allclose(ours.deviation, theirs.covariances_[:, 0, 0] ** 0.5, atol=0.02)
-    above = ours.mean[0] <= VALUES
-    np.testing.assert_allclose(
-        ours.low(VALUES)[above], theirs.predict_proba(VALUES[:, None])[above, 0], atol=0.03
-    )
+@pytest.mark.parametrize("apart", [1.5, 3.0, 6.0])
+def test_the_fit_is_that_of_scikit_learn(apart):
+    values = np.r_[RNG.normal(-1, 0.3, 300), RNG.normal(apart - 1, 0.6, 100)]
+    theirs = GaussianMixture(2, reg_covar=5e-4, tol=1e-2, max_iter=10, random_state=0, n_init=5)
+    theirs.fit(values[:, None])
+    order = np.argsort(theirs.means_[:, 0])
+    ours = fit(values)
+    close = partial(np.testing.assert_allclose, rtol=1e-9)
+    close(ours.share, theirs.weights_[order])
+    close(ours.mean, theirs.means_[order, 0])
+    close(ours.deviation, theirs.covariances_[order, 0, 0] ** 0.5)
+    above = ours.mean[0] <= values
+    close(ours.low(values)[above], theirs.predict_proba(values[:, None])[above, order[0]])
+
+
+@pytest.mark.parametrize("size", [2, 3, 20])
+def test_two_groups_vary_least_within(size):
+    values = RNG.normal(100, 1, size)
+
+    def within(cut):
+        return sum(part.var() * len(part) for part in (values[values <= cut], values[values > cut]))
+
+    cuts = np.sort(values)[:-1]
+    assert divide(values) == cuts[np.argmin([within(cut) for cut in cuts])]
+
+
+@pytest.mark.parametrize("easiest", [0.0, 1e-30])
+@pytest.mark.parametrize("count", [1, 20])
+def test_losses_of_next_to_nothing_do_not_bend_the_fit(easiest, count):
+    noisy = RNG.random(2000) < 0.4
+    losses = np.where(noisy, abs(RNG.normal(4, 1, 2000)), np.exp(RNG.normal(-2, 1.2, 2000)))
+    losses[:count], noisy[:count] = easiest, False
+    trusted = class_trust(losses, np.zeros(2000, int), 1).trust > 0.5
+    assert trusted[~noisy].mean() > 0.9 and (~noisy)[trusted].mean() > 0.9
 
 
 def test_values_below_the_low_mean_are_believed_whatever_the_high_component_claims():

@@ -10,11 +10,11 @@ cosine similarity, and selects pseudo-labels.
 
 [ours] Everything else: the losses (one recorded network, smoothed over epochs, in round one; then
 out-of-fold losses of a probe fitted on the trusted and recalled) and their class-wise standardised
-logarithm; a cut at 0.5 with class floors; anchors, temperature, and the three conditions of recall;
-refitting always against the given labels; two rounds, with the first as fallback if trust collapses;
-and the no-harm rule of `harm.py`, and that a class where the confident joint finds less than 2 % of
-noise is kept whole. The consistency term, whose form is unknown, is left out. No figure of the
-paper's may be expected of this.
+logarithm; mixtures fitted as in DivideMix's code; a cut at 0.5 with class floors; anchors,
+temperature, and the three conditions of recall; refitting always against the given labels; two
+rounds, with the first as fallback if trust collapses; and the no-harm rule of `harm.py`, and that a
+class where the confident joint finds less than 2 % of noise is kept whole. The consistency term,
+whose form is unknown, is left out. No figure of the paper's may be expected of this.
 
 Compressors get the kept images under their final labels. Beside labels, the weights and soft targets of
 recalled images reach expert trajectories, the networks IDM trains, the teachers of decoupled methods and
