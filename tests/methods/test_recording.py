@@ -12,6 +12,7 @@ import torch
 
 import tiny
 from hydrometer import digest
+from hydrometer.engine import capture
 from hydrometer.engine.loop import Cohort, Job, cuts, train
 from hydrometer.methods import passes, recording
 from hydrometer.methods.recording import record, windows
@@ -215,6 +216,25 @@ def test_augmented_passes_are_those_of_training():
     assert how.augment
     for name, values in zip(names, truth, strict=True):
         assert trace.read(name, slice(None)) == pytest.approx(values, rel=2e-3, abs=2e-3), name
+
+
+def test_augmented_passes_are_heard_where_gradients_are_recorded(monkeypatch, tmp_path):
+    """As on an accelerator, where a replay does not call the model."""
+    known = record(SOURCE, epochs=2, passes="augmented").traces[0].arrays
+    asked = []
+
+    def recorder(compute):
+        asked.append(compute())
+        return lambda: None, asked[-1]
+
+    monkeypatch.setenv("HYDROMETER_CACHE", str(tmp_path / "another"))
+    monkeypatch.setattr(capture, "recorder", lambda device: recorder)
+    again = record(SOURCE, epochs=2, passes="augmented").traces[0].arrays
+    assert not asked
+    assert all((known[name] == again[name]).all() for name in FIELDS)
+    with pytest.warns(UserWarning, match="other gradients"):
+        record(SOURCE, epochs=2)
+    assert asked
 
 
 def test_records_say_which_passes_they_are_of(shared):

@@ -60,6 +60,8 @@ class Overheard:
         self.student, self.labels, self.recorder = student, cohort.labels[0], recorder
         self.batches = cohort.batches(first)
         self.heard: list[Tensor] = []
+        # A recorded step is replayed without the model being called, which nobody could hear.
+        student.captured.record = None
         student.model.register_forward_hook(self._hear)
 
     def step(self, images: Tensor, target: Target, rates: Sequence[float]) -> Tensor:
