@@ -8,6 +8,7 @@ import tiny
 from hydrometer import digest, protocols, registry
 from hydrometer.protocols import Case
 from hydrometer.types import HydrometerError
+from hydrometer.verdict import teacher_job
 
 RELEASED = {
     "as-cda-quick@1": "25b674494f14a4d28c49",
@@ -16,8 +17,10 @@ RELEASED = {
     "as-cv-dd@1": "ad734cd37f947eee4694",
     "as-d4m@1": "d87f3f17cc260cce5bca",
     "as-datm@1": "412dfd22337edddd15b9",
+    "as-datm@2": "6a8d14d69715216640fb",
     "as-dc@1": "d5c1401b544368063a6f",
     "as-delt@1": "14d1bd301d7436af0a12",
+    "as-dsa@1": "edae98f5e32073ab8578",
     "as-dwa-quick@1": "08c443b2b94bac395eb7",
     "as-dwa-small@1": "12edb3205009e97d4b0b",
     "as-dwa-tiny@1": "08f0357696d7198b2cf3",
@@ -35,6 +38,7 @@ RELEASED = {
     "as-lpld-tiny@1": "660203df5d62c0201ea8",
     "as-lpld@1": "a695404a25bc7b1ad6f3",
     "as-minimax@1": "86a337d7061011977b86",
+    "as-mtt@1": "7903d80d2acd10df2a5d",
     "as-rded-quick@1": "971c4fb5a4987ac28bf5",
     "as-rded-small@1": "9f1ffbec75cb905c1ff6",
     "as-rded@1": "12a9c8c4ddf4e0d41cf9",
@@ -167,6 +171,36 @@ def test_aug_protocol_crosses_sets_and_augmentation():
 def test_as_datm_refuses_a_set_without_soft_labels():
     with pytest.raises(HydrometerError, match="soft labels"):
         protocols.load("as-datm@1").arms(case())
+
+
+@pytest.mark.parametrize("learned", [None, 0.04])
+def test_as_mtt_takes_the_learned_rate_for_both_arms(learned):
+    given = case()
+    card = given.subject.card.model_copy(update={"student_lr": learned})
+    given = dataclasses.replace(given, subject=dataclasses.replace(given.subject, card=card))
+    subject, random = protocols.load("as-mtt@1").arms(given)
+    assert subject.rates == random.rates == (learned or 0.01,)
+    assert subject.recipe == random.recipe
+    assert subject.recipe.whiten.name == "zca" and subject.recipe.labels == "hard"
+    card = card.model_copy(update={"student_lr": 0.0})
+    wrong = dataclasses.replace(given, subject=dataclasses.replace(given.subject, card=card))
+    with pytest.raises(HydrometerError, match="above 0"):
+        protocols.load("as-mtt@1").arms(wrong)
+
+
+def test_a_teacher_is_of_the_students_kind_unless_it_is_named():
+    other, named = (
+        protocols.load(f"rd3-small@1{{{changes}}}")
+        for changes in ("student=convnet-3", "student=convnet-3,teacher.student=resnet-18")
+    )
+    students = [
+        teacher_job(protocol, SOURCE).trial.recipe.student.name for protocol in (other, named)
+    ]
+    assert students == ["convnet", "resnet"]
+    assert protocols.load(named.name) == named
+    assert named.arms(case())[0].recipe.student == other.arms(case())[0].recipe.student
+    with pytest.raises(HydrometerError, match="set student"):
+        protocols.load("ddranking-hard@1{full.student=resnet-18}")
 
 
 def test_as_idm_trains_on_all_enlarged_tiles_and_on_whole_images():

@@ -59,6 +59,8 @@ class Full:
     seeds: int = 5
     least_steps: int = 0
     """Small sources get as many epochs as it takes to make this many steps."""
+    student: Spec | None = dataclasses.field(default=None, metadata={"omitted": True})
+    """None is the protocol's own student, also where that is changed."""
 
     def epochs_on(self, images: int) -> int:
         """Epochs on a source of this size."""
@@ -222,8 +224,9 @@ def supervised(settings: Settings, case: Case, data: CompressedSet, base: Recipe
 
 def full_recipe(settings: Settings, how: Full, source: Source) -> Recipe:
     """The recipe of the full-data arm and of a teacher trained on full data."""
+    own = settings if how.student is None else dataclasses.replace(settings, student=how.student)
     return recipe(
-        settings,
+        own,
         source,
         optimiser=how.optimiser,
         lr=how.lr,
@@ -238,6 +241,18 @@ def full_recipe(settings: Settings, how: Full, source: Source) -> Recipe:
 def seeds_of(settings: Settings) -> tuple[int, ...]:
     """Seeds 0, 1, ...: the same in every arm, so that arms pair by seed."""
     return tuple(range(settings.seeds))
+
+
+def learned_rates(case: Case, settings: Settings) -> tuple[float, ...]:
+    """The student rate that was learned with the subject, for every arm, or those of the settings.
+
+    Raises:
+        HydrometerError: The learned rate is no positive number.
+    """
+    learned = case.subject.card.student_lr
+    if learned is not None and not 0 < learned < math.inf:
+        raise HydrometerError(f"the set's learned student rate is {learned}; it must be above 0")
+    return settings.rates if learned is None else (learned,)
 
 
 def random_sets(case: Case, settings: Settings) -> tuple[CompressedSet, ...]:
@@ -308,6 +323,8 @@ _PLAIN: dict[str, Callable[[str], object]] = {
 def _changed(settings: Settings, name: str, text: str) -> Settings:
     """The settings with one field read from text; `full.` and `teacher.` reach inside those."""
     outer, dot, inner = name.partition(".")
+    if name == "full.student":
+        raise HydrometerError("the full-data arm is of the protocol's student; set student")
     if dot and outer in ("full", "teacher") and getattr(settings, outer) is not None:
         part = _changed_field(getattr(settings, outer), inner, text, name)
         return dataclasses.replace(settings, **{outer: part})

@@ -6,7 +6,8 @@ Sun, Shi, Yu and Lin, "On the Diversity and Realism of Distilled Dataset" (RDED,
 CutMix, KL at T = 20 without T squared. `as-rded-small@1`, CIFAR-10: batch 50, flip and CutMix alone.
 `as-rded-quick@1`: that one reduced as `rd3-quick@1` is, 75 epochs.
 Their batch is 20 (ImageNet-1K) or 10 (CIFAR-10) at one image per class, and 200 or 100 at fifty: set
-`batch`. Changed: their student's batch norm sees every mixed batch twice (an extra forward pass).
+`batch`. Changed: their student's batch norm sees every mixed batch twice (an extra forward pass); all
+orders of the quarters, where their code swaps halves alone (`strips=true` of `patch-shuffle`).
 
 Changed for all presets: one ResNet-18 teacher, trained on the source here, labels views online in
 evaluation mode; only the last step is tested (theirs report the best test of several); several seeds

@@ -22,15 +22,18 @@ Changed: the teacher is trained on the source here, as torchvision's published o
 0.1, a tenth of it every 30, batch 256); soft labels stored with a set are not used; random real images
 stand beside the set.
 
-`rd3-cross@1` trains the same sets with six more students, each an arm, on labels of the same ResNet-18:
-ResNet-50 and -101, MobileNet-V2, EfficientNet-B0, Swin-T and ViT-B, with zeta 2. They are torchvision's,
-so it takes images of 1 or 3 channels, of 32 pixels and up.
-`rd3-small@1` is for 64 pixels and below, where RDED's crops are the whole image: flip and CutMix, zeta
-1; the teacher has 200 epochs of SGD 0.01 with batch 512, DSA, a tenth of the rate after half of them.
-`rd3-quick@1` is for a laptop and for digits: the field's student and teacher for the size, 100 epochs
-at rate 0.003 with zeta 2 (the student is no ResNet-18, and has a quarter of the steps), CutMix without
-flip, a teacher of 4 epochs or 300 steps at rate 0.03. The authors' own evaluations have quick versions
-too, reduced in the same way (see `quick`).
+`rd3-cross@1` trains the same sets with six more students, each an arm, on labels of the same
+ResNet-18: ResNet-50 and -101, MobileNet-V2, EfficientNet-B0, Swin-T and ViT-B, with zeta 2. They are
+torchvision's, so it takes images of 1 or 3 channels, of 32 pixels and up. Under other names the
+teacher is of the student's kind: with another `student` also say `teacher.student=resnet-18` to keep
+it.
+`rd3-small@1` is for 64 pixels and below, where RDED's crops are the whole image: flip and CutMix,
+zeta 1; the teacher has 200 epochs of SGD 0.01 with batch 512, DSA, a tenth of the rate after half of
+them.
+`rd3-quick@1` is for a laptop and for digits: the field's student and teacher for the size, 100
+epochs at rate 0.003 with zeta 2 (the student is no ResNet-18, and has a quarter of the steps), CutMix
+without flip, a teacher of 4 epochs or 300 steps at rate 0.03. The authors' own evaluations have quick
+versions too, reduced in the same way (see `quick`).
 """
 
 from __future__ import annotations

@@ -266,7 +266,10 @@ def _begun(
     judge: Teacher,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Starting images (n, c, h, w) in [0, 1], class by class; for rded, those the judge finds real."""
+    """Starting images (n, c, h, w) in [0, 1], class by class; for rded, those the judge finds real.
+
+    Noise is clipped to pixels already here, which the authors do from the first step on.
+    """
     if init == "rded":
         return rded(source, budget, teacher=judge.card.digest, rng=rng).images.float() / 255
     if init == "real":

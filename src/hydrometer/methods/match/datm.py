@@ -38,10 +38,14 @@ USUAL = {
     ),
     50: Plan(
         100, 100, 0.01, 256, 10_000, 80, 2, 500, 0.01, 1000.0, 1e-5,
-        max_start=40, first_bound=20, grown=600, lr_labels=2.0, skip_above=1.0,
+        max_start=40, first_bound=20, grown=2000, lr_labels=2.0, skip_above=1.0,
+    ),
+    500: Plan(
+        100, 100, 0.01, 256, 10_000, 40, 2, 1000, 0.01, 50.0, 1e-5,
+        max_start=60, min_start=40, lr_labels=10.0, skip_above=1.0,
     ),
     1000: Plan(
-        100, 100, 0.01, 256, 10_000, 40, 2, 1000, 0.01, 50.0, 1e-5,
+        100, 100, 0.01, 256, 10_000, 100, 2, 1000, 0.01, 50.0, 1e-5,
         max_start=60, min_start=40, lr_labels=10.0, skip_above=1.0,
     ),
 }  # fmt: skip
@@ -110,7 +114,7 @@ def datm(
     setting = prepare(
         source,
         student_for(source, student, width),
-        default_whitening(source, whiten, small=small),
+        default_whitening(whiten, plain=small),
         plan,
         empty=not sum(wanted),
     )

@@ -24,6 +24,8 @@ USUAL = {
     50: Plan(100, 50, 0.01, 256, 5000, 30, 2, 0, 0.001, 1000.0, 1e-5, max_start=40),
 }
 """The settings of the authors' code for CIFAR-10, by the largest images per class they are for."""
+_WHITENED = 10
+"""Images per class up to which the authors whiten CIFAR-10; their settings for more go without."""
 
 
 @register("method")
@@ -65,11 +67,11 @@ def mtt(
     processor up to 16 pixels: 120 iterations, 15 steps, five experts of 20 epochs. FTD (Du et al.,
     CVPR 2023, arXiv 2211.11004) is `flat` experts, trained by GSAM of that α (0.3, or 1 from 50 images
     per class on) and `ema`, the decay of an average of the images that is judged and returned (0.9999,
-    0.9995 and 0.999 at 1, 10 and 50), where its code keeps the better of average and images. `truncated`
-    takes TESLA's gradient instead of the exact one. `whiten` None is ZCA, or plain normalisation up
-    to 16 pixels; the set is stored as pixels. `checks` iterates are compared on `val` (0: the last).
-    Deviations: exact gradients by the adjoint instead of an unrolled graph, to rounding the same;
-    the rate is kept positive.
+    0.9995 and 0.999 at 1, 10 and 50), where its code keeps the better of average and images.
+    `truncated` takes TESLA's gradient instead of the exact one. `whiten` None is ZCA, or plain
+    normalisation above ten images per class, as there, and up to 16 pixels; the set is stored as
+    pixels. `checks` iterates are compared on `val` (0: the last). Deviations: exact gradients by the
+    adjoint instead of an unrolled graph, to rounding the same; the rate is kept positive.
 
     Raises:
         HydrometerError: A window leaves the experts' training, an argument is out of range, a class
@@ -88,7 +90,7 @@ def mtt(
     setting = prepare(
         source,
         student_for(source, student, width),
-        default_whitening(source, whiten, small=small),
+        default_whitening(whiten, plain=small or max(wanted, default=0) > _WHITENED),
         plan,
         empty=not sum(wanted),
     )

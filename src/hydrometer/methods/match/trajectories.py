@@ -126,9 +126,9 @@ def prepare(source: Source, matched: Matched, whiten: str, plan: Plan, *, empty:
     return Setting(source, matched, whiten, lens, plan, known, time.perf_counter())
 
 
-def default_whitening(source: Source, whiten: str | None, *, small: bool) -> str:
-    """ZCA as in the papers, or plain normalisation for small images, unless one is named."""
-    return whiten or ("normalise" if small else "zca")
+def default_whitening(whiten: str | None, *, plain: bool) -> str:
+    """ZCA as in the papers, or `plain` normalisation, unless one is named."""
+    return whiten or ("normalise" if plain else "zca")
 
 
 class Learner:

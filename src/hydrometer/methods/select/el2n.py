@@ -29,8 +29,8 @@ def el2n(
     Lowest first and balanced is Prune of PCA (Xiao et al., arXiv 2502.06434), for small budgets. The
     score is of Paul et al., "Deep Learning on a Data Diet" (NeurIPS 2021), who keep the highest:
     `policy=hard`. They take one early epoch of about ten runs; PCA sums the first ten epochs of one
-    augmented run, `passes=augmented`. Here it is the mean over the epochs of `runs` clean runs,
-    of `student` or else of the field's network for the size.
+    longer augmented run (`passes=augmented`). Here it is the mean over all epochs of `runs` clean runs,
+    whose rate falls to nothing within them, of `student` or else of the field's network for the size.
     """
     return by_dynamics(
         source,

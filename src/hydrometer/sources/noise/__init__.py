@@ -1,10 +1,10 @@
 """Label noise as part of a source's name, such as `cifar10+asymmetric:0.4,map=cyclic@1`.
 
 A modifier is `+NAME:VALUE[,KEY=VALUE...][@SEED]`: the value is the first argument of the noise, the
-seed is 0 unless given. Noise is drawn for the whole original train part, before `val` is cut from it,
-so both get it and no choice on `val` sees a clean label; `test` stays clean. Modifiers apply in
-order. A noise is one file with a function `(part: Part, ..., *, rng) -> labels` marked
-`@register("noise")`.
+seed is 0 unless given. Noise is drawn for the whole original train part, so `val` gets it as well and
+no choice on it sees a clean label; `test` stays clean. Which rows are `val` was decided before, a
+tenth of each clean class, so that they are the same under every noise. Modifiers apply in order. A
+noise is one file with a function `(part: Part, ..., *, rng) -> labels` marked `@register("noise")`.
 """
 
 from __future__ import annotations
