@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from hydrometer import registry
+from hydrometer import methods, registry
 from hydrometer.artifact.rows import from_rows
 from hydrometer.methods.budget import per_class
 from hydrometer.testing.methods import MethodContract
 from hydrometer.testing.sources import bars
-from hydrometer.types import Budget
+from hydrometer.types import Budget, HydrometerError, Spec
 from quick_methods import quick
 
 
@@ -137,3 +137,9 @@ def test_an_honest_method_passes(monkeypatch):
     for name in dir(MethodContract):
         if name.startswith("test_"):
             getattr(contract, name)("mine", bars(), *((2,) if "per_class" in name else ()))
+
+
+def test_a_method_that_returns_no_set_is_named(monkeypatch):
+    monkeypatch.setitem(registry._found["method"], "mine", lambda s, b, *, rng: None)
+    with pytest.raises(HydrometerError, match="'mine' returned NoneType instead of a Compressed"):
+        methods.compress(bars(), Spec("mine"), Budget(per_class=1), rng=np.random.default_rng(0))

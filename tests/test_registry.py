@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from hydrometer import registry
@@ -77,6 +79,32 @@ def test_a_file_of_plugins_joins(tmp_path):
     assert "my-own" in registry.names("schedule")
     assert registry.build("schedule", Spec("my-own"))(None) == 0.5
     registry._found["schedule"].pop("my-own")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_taken_name_is_refused_whoever_came_first(tmp_path, known, monkeypatch):
+    found = dict(registry._found["method"])
+    if not known:
+        found.pop("random", None)
+        monkeypatch.delitem(sys.modules, "hydrometer.methods.select.random", raising=False)
+    monkeypatch.setitem(registry._found, "method", found)
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from hydrometer.registry import register\n@register('method')\ndef random():\n    'Mine.'\n"
+    )
+    with pytest.raises(HydrometerError, match="method 'random' is taken by hydrometer"):
+        registry.use(path)
+    assert registry.get("method", "random").__module__.startswith("hydrometer.")
+
+
+def test_the_same_file_may_be_used_twice(tmp_path):
+    path = tmp_path / "twice.py"
+    path.write_text(
+        "from hydrometer.registry import register\n@register('loss')\ndef twice():\n    'Mine.'\n"
+    )
+    registry.use(path)
+    registry.use(path)
+    registry._found["loss"].pop("twice")
 
 
 def test_a_broken_file_of_plugins_is_one_sentence(tmp_path):

@@ -18,6 +18,7 @@ LAYERS = [
     ["methods", "protocols", "metrics"],
     ["verdict", "bench", "board", "report", "attribute", "testing", "site"],
     ["cli"],
+    ["__main__"],
 ]
 ORDERED = {
     "engine": 0,

@@ -50,15 +50,33 @@ T = TypeVar("T")
 
 
 def register(kind: str, name: str | None = None) -> Callable[[T], T]:
-    """Mark a thing as a plug-in of a kind, under its own name unless another is given."""
+    """Mark a thing as a plug-in of a kind, under its own name unless another is given.
+
+    Raises:
+        HydrometerError: The name is taken: what a card says would no longer tell what made it.
+    """
     if kind not in PACKAGES:
         raise ValueError(f"no plug-in kind {kind!r}; known: {', '.join(PACKAGES)}")
 
     def mark(thing: T) -> T:
-        _found[kind][name or _own_name(thing)] = thing
+        own = name or _own_name(thing)
+        if not _origin(thing)[0].startswith("hydrometer."):
+            # Or one that comes later would be the plug-in of some commands and not of others.
+            _import_own(kind)
+        held = _found[kind].get(own, thing)
+        if _origin(held) != _origin(thing):
+            raise HydrometerError(
+                f"{kind} {own!r} is taken by {_origin(held)[0]}; register it under another name"
+            )
+        _found[kind][own] = thing
         return thing
 
     return mark
+
+
+def _origin(thing: Any) -> tuple[str, str]:
+    """Module and name of a thing; the same again where its file is loaded twice."""
+    return str(getattr(thing, "__module__", "")), str(getattr(thing, "__qualname__", thing))
 
 
 def _own_name(thing: Any) -> str:
@@ -200,9 +218,13 @@ def _value(text: str) -> Scalar:
 
 
 def _import_all(kind: str) -> None:
+    _import_own(kind)
+    _load_entry_points()
+
+
+def _import_own(kind: str) -> None:
     for module in _modules(kind):
         importlib.import_module(module)
-    _load_entry_points()
 
 
 @cache

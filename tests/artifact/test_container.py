@@ -1,4 +1,5 @@
 import json
+import os
 import resource
 from dataclasses import replace
 
@@ -61,6 +62,16 @@ def test_round_trip_keeps_everything(compressed, tmp_path):
     for name in ("images", "labels", "soft", "weights", "index"):
         assert torch.equal(getattr(loaded, name), getattr(compressed, name))
     assert [p.name for p in tmp_path.iterdir()] == ["set.safetensors"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_a_file_may_be_read_by_whom_the_umask_lets(compressed, tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        save(compressed, tmp_path / "set.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "set.safetensors").stat().st_mode & 0o777 == mode
 
 
 def test_the_card_lies_under_one_key_and_bytes_repeat(compressed, tmp_path):

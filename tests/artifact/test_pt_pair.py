@@ -71,6 +71,31 @@ def test_probabilities_become_logits_with_the_same_softmax(pair, source):
     assert "probabilities stored as their logarithms" in made.card.notes
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[0.97, 0.0, 0.0], [0.2, 0.8, 0.0]],
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+        [[0.9, 0.9, 0.9], [0.1, 0.2, 0.7]],
+    ],
+)
+def test_what_is_neither_probabilities_nor_logits_is_refused(pair, source, rows):
+    shares = torch.tensor(rows)[[0, 1, 1, 1, 1]]
+    torch.save(shares, pair / "labels.pt")
+    with pytest.raises(HydrometerError, match=r"row 0 sums to .*divide each row by its sum"):
+        import_set(pair, source=source, space="pixel")
+    torch.save(shares - 1, pair / "labels.pt")
+    assert torch.equal(import_set(pair, source=source, space="pixel").soft, shares - 1)
+
+
+@pytest.mark.parametrize("kept", [torch.float16, torch.bfloat16])
+def test_probabilities_of_few_digits_are_probabilities(pair, source, kept):
+    shares = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)).softmax(1)
+    torch.save(shares.to(kept), pair / "labels.pt")
+    made = import_set(pair, source=source, space="pixel")
+    torch.testing.assert_close(made.soft.softmax(dim=1), shares, atol=4e-3, rtol=0)
+
+
 def test_learned_rate_is_carried_and_can_be_overruled(pair, source):
     torch.save(torch.tensor(0.0184), pair / "lr.pt")
     assert import_set(pair, source=source, space="pixel").card.student_lr == pytest.approx(0.0184)
@@ -152,7 +177,7 @@ def test_missing_files_are_refused(pair, source):
         ("images", torch.zeros(1).expand(5, 3, 8, 6), r"claims more values than it stores"),
         ("labels", torch.tensor([0, 1, 2, 3, 0]), r"1 labels name no class, such as 3"),
         ("labels", torch.tensor([0, 1, -7, 2, 0]), r"1 labels name no class, such as -7"),
-        ("labels", torch.zeros(5, 10), r"soft labels have 10 columns, but there are 3 classes"),
+        ("labels", -torch.ones(5, 10), r"soft labels have 10 columns, but there are 3 classes"),
         ("labels", torch.full((5, 3), float("nan")), r"soft hold 15 values that are NaN"),
         ("labels", torch.zeros(5), r"labels of shape \(5,\) and torch\.float32"),
         ("labels", torch.zeros(5, 1, dtype=torch.int64), r"labels of shape \(5, 1\)"),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from quick import PROTOCOL, STUDENTS, evaluate, pair
 from typer.main import get_command
 
+import hydrometer
 from hydrometer import cli, registry, sources
 from hydrometer.artifact import container
 from hydrometer.cli import doctor
@@ -62,6 +64,14 @@ def test_help_explains_every_option(words, succeed):
 @pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_speaks_json(words):
     assert any("--json" in parameter.opts for parameter in COMMANDS[words].params)
+
+
+def test_the_module_runs_and_tells_its_version():
+    words = [sys.executable, "-m", "hydrometer", "--version"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert (
+        said == f"hydrometer {hydrometer.__version__}\n" == f"hydrometer {version('hydrometer')}\n"
+    )
 
 
 def test_importing_and_helping_do_without_torch():

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from hydrometer.registry import build, names, parse
+from hydrometer.types import HydrometerError
 
 CASES = [
     (
@@ -31,6 +32,24 @@ def params(seed):
 
 def test_every_optimiser_has_an_oracle():
     assert {parse(spec).name for spec, _, _ in CASES} == set(names("optimiser"))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "sgd(momentum=-1)",
+        "sgd(momentum=1.0)",
+        "sgd(weight_decay=-1)",
+        "adamw(beta1=1.5)",
+        "adamw(beta2=-0.1)",
+        "adamw(eps=-1)",
+        "adam(weight_decay=-1)",
+        "gsam(rho=-0.1)",
+    ],
+)
+def test_nonsense_is_refused(spec):
+    with pytest.raises(HydrometerError, match="is out of range: at least 0"):
+        build("optimiser", parse(spec))
 
 
 @pytest.mark.parametrize(("spec", "oracle", "kwargs"), CASES)

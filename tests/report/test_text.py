@@ -124,6 +124,15 @@ def test_sentence_calls_a_tie_a_tie(gain, make_verdict):
     )
 
 
+def test_sentence_claims_nothing_from_few_seeds(make_verdict):
+    verdict = make_verdict()
+    few = verdict.estimates["ior"].model_copy(update={"n": 4})
+    verdict = verdict.model_copy(update={"estimates": verdict.estimates | {"ior": few}})
+    assert text.sentence(verdict).endswith(
+        "; 4 seeds do not tell whether the difference from random is chance."
+    )
+
+
 def test_sentence_without_baselines(make_verdict, estimate_of):
     alone = {"accuracy:subject": estimate_of(0.5, 0.4, 0.6)}
     assert text.sentence(make_verdict(estimates=alone)) == "herding reaches 50.0 % [40.0, 60.0]."

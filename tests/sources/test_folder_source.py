@@ -96,8 +96,34 @@ def test_a_class_only_in_test_is_named(make_folder, make_image):
 def test_missing_parts_are_named(make_folder):
     with pytest.raises(HydrometerError, match="needs test/ or val/ or validation/"):
         load(f"folder:{make_folder(name='a', test='elsewhere')}")
+    (make_folder(name="b") / "train").rename(root := make_folder(name="c") / "train" / "cat" / "d")
     with pytest.raises(HydrometerError, match="needs train/<class>/ folders"):
-        load(f"folder:{make_folder(name='b') / 'train'}")
+        load(f"folder:{root.parents[3] / 'b'}")
+    with pytest.raises(HydrometerError, match="needs a folder for every class"):
+        load(f"folder:{root / 'cat'}")
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_class_that_would_not_be_tested_is_named(make_folder, emptied):
+    root = make_folder()
+    for path in (root / "test" / "dog").iterdir():
+        path.unlink()
+    if not emptied:
+        (root / "test" / "dog").rmdir()
+    with pytest.raises(HydrometerError, match="class dog would not be tested"):
+        load(f"folder:{root}")
+
+
+def test_a_folder_of_classes_alone_is_cut(make_folder):
+    root = make_folder(train=20) / "train"
+    (root / "notes.txt").write_text("no class")
+    source = load(f"folder:{root}")
+    assert source.classes == ("cat", "dog")
+    assert [len(s) for s in (source.train, source.val, source.test)] == [28, 4, 8]
+    assert source.test.labels.tolist() == [0] * 4 + [1] * 4
+    known = [s.images.flatten(1) for s in (source.train, source.val, source.test)]
+    assert len(torch.cat(known).unique(dim=0)) == 40
+    assert load(f"folder:{root}").digest == source.digest
 
 
 def test_tiny_imagenet_20(data_root):

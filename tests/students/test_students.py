@@ -169,6 +169,23 @@ def test_features_of_a_network_without_a_linear_layer_are_refused():
         students.features(nn.Flatten(), torch.rand(2, 3, 4, 4))
 
 
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (
+            lambda shape, classes: nn.Sequential(nn.Flatten(), nn.Linear(4, classes + 1)),
+            r"\(2, 4\)",
+        ),
+        (lambda shape, classes: nn.Identity(), r"\(2, 1, 2, 2\)"),
+        (lambda shape, classes: None, "NoneType, not an nn.Module"),
+    ],
+)
+def test_a_student_that_does_not_fit_is_refused(monkeypatch, made, message):
+    monkeypatch.setitem(registry._found["student"], "misfit", made)
+    with pytest.raises(HydrometerError, match=message):
+        students.create(Spec("misfit"), (1, 2, 2), 3, 0)
+
+
 def test_an_outside_student_is_read_by_its_own_signature(monkeypatch):
     def stub(shape, classes, width: int = 2, slope: float = 1):
         return nn.Linear(width, classes)

@@ -119,7 +119,11 @@ def save(compressed: CompressedSet, path: Path) -> None:
     arrays = {name: tensor.numpy() for name, tensor in present(compressed).items()}
     with whole(path) as draft:
         try:
+            # The library's files are for their owner alone, whatever the umask says.
+            draft.touch()
+            mode = draft.stat().st_mode
             save_file(arrays, draft, metadata={_KEY: text})
+            draft.chmod(mode)
         except SafetensorError as error:
             # The library wraps errors of the disk in its own type.
             raise OSError(str(error)) from error

@@ -16,7 +16,8 @@ from hydrometer.types import CompressedSet, HydrometerError, Source
 _IMAGES = ("images.pt", "images_best.pt")
 _SMALLEST = 1e-12
 _SUM_TOLERANCE = 1e-3
-"""Slack of a row of probabilities: half precision over 1 000 classes strays this far from 1."""
+"""Slack of a row of probabilities: half precision over 1 000 classes strays this far from 1, and types
+with fewer digits as far as their last one."""
 
 
 @register("format", "pt-pair")
@@ -25,7 +26,8 @@ class PtPair:
 
     Images are (n, c, h, w), uint8 or float. Integer labels (n,) are hard. Float labels (n, k) are
     soft: kept as logits, with their argmax as hard label; rows of probabilities become logits by
-    log(max(p, 1e-12)), whose softmax is p again.
+    log(max(p, 1e-12)), whose softmax is p again. Numbers from 0 to 1 that sum to something else are
+    refused: as logits they would mean nearly nothing.
     """
 
     def __init__(self, labels: str | None = None) -> None:
@@ -80,14 +82,21 @@ def supervision(labels: Tensor, path: Path) -> tuple[Tensor, Tensor | None, tupl
         )
     soft = labels.to(torch.float32)
     hard = soft.argmax(dim=1)
-    if not _probabilities(soft):
+    if not _in_unit(soft):
         return hard, soft, ()
+    astray = (soft.sum(dim=1) - 1).abs()
+    if bool((astray > max(_SUM_TOLERANCE, torch.finfo(labels.dtype).eps)).any()):
+        row = int(astray.argmax())
+        total = float(soft[row].sum())
+        raise HydrometerError(
+            f"{path} holds numbers from 0 to 1, of which row {row} sums to {total:.4g}: "
+            "divide each row by its sum if they are probabilities, or subtract 1 if they are logits"
+        )
     return hard, soft.clamp(min=_SMALLEST).log(), ("probabilities stored as their logarithms",)
 
 
-def _probabilities(soft: Tensor) -> bool:
-    sums = soft.sum(dim=1)
-    return bool((soft >= 0).all()) and bool(((sums - 1).abs() <= _SUM_TOLERANCE).all())
+def _in_unit(soft: Tensor) -> bool:
+    return bool(((soft >= 0) & (soft <= 1 + _SUM_TOLERANCE)).all())
 
 
 def _images_file(path: Path) -> Path:

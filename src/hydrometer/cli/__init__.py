@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+import hydrometer
 from hydrometer.cli import (
     attribute,
     bench,
@@ -48,12 +49,22 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hydrometer {hydrometer.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     use: Annotated[
         list[Path] | None,
         typer.Option(help="Load plug-ins from this Python file (repeatable).", metavar="FILE.py"),
     ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True),
+    ] = False,
 ) -> None:
     """Take the options shared by all commands."""
     from hydrometer import registry

@@ -18,7 +18,7 @@ from hydrometer.methods.trust import wrapper
 from hydrometer.registry import build
 from hydrometer.sources import sealed
 from hydrometer.sources.noise import NoisySource
-from hydrometer.types import Budget, CompressedSet, Source, Spec
+from hydrometer.types import Budget, CompressedSet, HydrometerError, Source, Spec
 
 RAW = Codec()
 
@@ -50,8 +50,7 @@ def compress(
         draws = copy.deepcopy(rng)
         if trust is not None:
             return _from_trusted(source, spec, affordable, trust, seed or 0, draws)
-        found: CompressedSet = build("method", spec, sealed(source), affordable, rng=draws)
-        return found
+        return _made(spec, sealed(source), affordable, draws)
 
     made = codec.within(make, budget, stored_as, teacher)
     notes = source.notes if isinstance(source, NoisySource) else ()
@@ -66,5 +65,14 @@ def _from_trusted(
     report = trusts.estimate(source, trust, wanted=wanted, seed=seed)
     seen = wrapper.trusted(sealed(source), report)
     share = wrapper.affordable(source, seen, budget)
-    made: CompressedSet = build("method", spec, seen, share, rng=rng)
+    made = _made(spec, seen, share, rng)
     return wrapper.credited(made, source, report, budget, str(trust))
+
+
+def _made(spec: Spec, source: Source, budget: Budget, rng: np.random.Generator) -> CompressedSet:
+    made = build("method", spec, source, budget, rng=rng)
+    if not isinstance(made, CompressedSet):
+        raise HydrometerError(
+            f"method {str(spec)!r} returned {type(made).__name__} instead of a CompressedSet"
+        )
+    return made

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from hydrometer import metrics, registry
+from hydrometer.stats.bootstrap import ENOUGH_SEEDS
 from hydrometer.types import Cost, Estimate, Trusted, Verdict
 from hydrometer.units import bytes as bytes
 from hydrometer.units import duration as duration
@@ -185,7 +186,11 @@ def _random(verdict: Verdict) -> str:
 
 def _doubt(verdict: Verdict) -> str:
     gain = verdict.estimates.get("ior")
-    chance = gain is not None and gain.low <= 0 <= gain.high
+    if gain is None:
+        return ""
+    if gain.n < ENOUGH_SEEDS:
+        return f"; {gain.n} seeds do not tell whether the difference from random is chance"
+    chance = gain.low <= 0 <= gain.high
     return "; the difference from random may be chance" if chance else ""
 
 

@@ -24,6 +24,9 @@ Shape = tuple[int, int, int]
 Count = Annotated[int, Field(ge=1)]
 """A whole number from one up."""
 
+_tried: set[tuple[Spec, Shape, int]] = set()
+"""Students that have been seen to give one logit for each class."""
+
 _FIELD_NAME = re.compile(r"([a-z][a-z-]*?)[-_]?(\d+)?(?:[-_]?(bn|in|gn|none))?")
 
 
@@ -65,11 +68,32 @@ def create(spec: Spec, shape: Shape, classes: int, seed_key: int) -> nn.Module:
     """The network a spec describes, on the CPU, with initial weights that depend on the key alone.
 
     `seed_key` is the key of a stream of draws, as `seeds.key` makes it.
+
+    Raises:
+        HydrometerError: It is no network, or gives not one logit for each class.
     """
+    asked = (spec, shape, classes)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        if asked not in _tried:
+            _refuse_misfit(build(*asked), *asked)
+            _tried.add(asked)
         # torch.manual_seed would also reseed every accelerator, which the fork does not put back.
         torch.default_generator.manual_seed(seed_key)
-        return build(spec, shape, classes)
+        return build(*asked)
+
+
+def _refuse_misfit(made: object, spec: Spec, shape: Shape, classes: int) -> None:
+    """Refuse what would train, and be judged on classes that there are not."""
+    if not isinstance(made, nn.Module):
+        raise HydrometerError(f"student {str(spec)!r} is {type(made).__name__}, not an nn.Module")
+    with torch.no_grad():
+        logits = made.eval()(torch.zeros(2, *shape))
+    if not isinstance(logits, Tensor) or logits.shape != (2, classes):
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise HydrometerError(
+            f"student {str(spec)!r} gives {got} for 2 images of {classes} classes; logits must be "
+            f"(2, {classes})"
+        )
 
 
 def default_for(shape: Shape) -> Spec:

@@ -6,11 +6,14 @@ Each class here is checked against its torch.optim namesake.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from hydrometer.types import HydrometerError
 
 Rate = float | Tensor
 """One learning rate, or (k,) of them for parameters stacked over k students."""
@@ -41,6 +44,18 @@ class Climber(Optimiser, Protocol):
 
     def blend(self, grads: Sequence[Tensor], above: Sequence[Tensor], rate: Rate) -> list[Tensor]:
         """What to hand to `step`, from the gradients here and at the second point."""
+
+
+def within(name: str, value: float, low: float = 0.0, below: float = math.inf) -> float:
+    """The value of an argument.
+
+    Raises:
+        HydrometerError: It is not in [low, below).
+    """
+    if not low <= value < below:
+        end = "" if below == math.inf else f", below {below:g}"
+        raise HydrometerError(f"{name}={value} is out of range: at least {low:g}{end}")
+    return value
 
 
 def scaled(tensors: Sequence[Tensor], rate: Rate) -> list[Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hydrometer.engine.optimisers import Rate
+from hydrometer.engine.optimisers import Rate, within
 from hydrometer.engine.optimisers.adamw import Adamw
 from hydrometer.registry import register
 
@@ -25,7 +25,7 @@ class Adam:
         weight_decay: float = 0.0,
     ) -> None:
         self.inner = Adamw(beta1=beta1, beta2=beta2, eps=eps, weight_decay=0.0)
-        self.weight_decay = weight_decay
+        self.weight_decay = within("weight_decay", weight_decay)
 
     def start(self, params: Sequence[Tensor], matrix: Sequence[bool]) -> None:
         """Start from zero moments."""

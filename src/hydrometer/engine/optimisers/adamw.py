@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hydrometer.engine.optimisers import Rate, scaled
+from hydrometer.engine.optimisers import Rate, scaled, within
 from hydrometer.registry import register
 
 
@@ -24,7 +24,8 @@ class Adamw:
         weight_decay: float = 0.01,
         decay_vectors: bool = True,
     ) -> None:
-        self.betas, self.eps, self.weight_decay = (beta1, beta2), eps, weight_decay
+        self.betas = within("beta1", beta1, below=1), within("beta2", beta2, below=1)
+        self.eps, self.weight_decay = within("eps", eps), within("weight_decay", weight_decay)
         self.decay_vectors = decay_vectors
         self.mean: list[Tensor] = []
         self.square: list[Tensor] = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hydrometer.engine.optimisers import Rate, inner, scaled
+from hydrometer.engine.optimisers import Rate, inner, scaled, within
 from hydrometer.engine.optimisers.sgd import Sgd
 from hydrometer.registry import register
 
@@ -34,7 +34,7 @@ class Gsam:
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
     ) -> None:
-        self.rho, self.alpha, self.adaptive = rho, alpha, adaptive
+        self.rho, self.alpha, self.adaptive = within("rho", rho), alpha, adaptive
         self.base = Sgd(momentum=momentum, weight_decay=weight_decay)
 
     def start(self, params: Sequence[Tensor], matrix: Sequence[bool]) -> None:

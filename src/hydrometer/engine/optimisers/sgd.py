@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hydrometer.engine.optimisers import Rate, scaled
+from hydrometer.engine.optimisers import Rate, scaled, within
 from hydrometer.registry import register
 
 
@@ -18,7 +18,8 @@ class Sgd:
     def __init__(
         self, *, momentum: float = 0.9, weight_decay: float = 5e-4, nesterov: bool = False
     ) -> None:
-        self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
+        self.momentum, self.nesterov = within("momentum", momentum, below=1), nesterov
+        self.weight_decay = within("weight_decay", weight_decay)
         self.velocity: list[Tensor] = []
 
     def start(self, params: Sequence[Tensor], matrix: Sequence[bool]) -> None:
