@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -240,17 +241,23 @@ def _metrics(planned: Plan, lab: Lab) -> list[str]:
 
 def result(arm: Arm, source: Source, runs: Mapping[str, Run]) -> ArmResult:
     """An arm's students at the rate with the highest mean `val` accuracy; ties go to the lower rate."""
-    jobs = jobs_of(arm, source)
-    grid = [runs[digest.of_trial(job.trial)] for job in jobs]
-    table = np.array([run.val_accuracy for run in grid]).reshape(len(arm.seeds), len(arm.rates))
-    best = int(table.mean(0).argmax())
-    chosen = grid[best :: len(arm.rates)]
+    grid = [runs[digest.of_trial(job.trial)] for job in jobs_of(arm, source)]
+    return reached(arm.name, tuple(data.digest for data in arm.sets), arm.seeds, grid)
+
+
+def reached(
+    name: str, sets: tuple[str, ...], seeds: tuple[int, ...], grid: Sequence[Run]
+) -> ArmResult:
+    """The result of an arm from its runs alone: seed by seed, the rates of each from low to high."""
+    rates = len(grid) // len(seeds)
+    table = np.array([run.val_accuracy for run in grid]).reshape(len(seeds), rates)
+    chosen = grid[int(table.mean(0).argmax()) :: rates]
     return ArmResult(
-        name=arm.name,
-        set_digest=tuple(data.digest for data in arm.sets),
-        recipe_digest=digest.of(dataclasses.replace(arm.recipe, lr=arm.rates[best])),
-        lr=arm.rates[best],
-        seeds=arm.seeds,
+        name=name,
+        set_digest=sets,
+        recipe_digest=chosen[0].recipe_digest,
+        lr=json.loads(chosen[0].recipe)["lr"],
+        seeds=seeds,
         accuracy=tuple(run.test_accuracy for run in chosen),
         val_accuracy=tuple(run.val_accuracy for run in chosen),
         diverged=sum(run.status == "diverged" for run in chosen),

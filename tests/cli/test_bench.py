@@ -79,10 +79,23 @@ def test_a_plan_from_its_price_to_its_board(succeed, run, plan, tmp_path):
     out, _ = succeed("board", "verify", entry, "--source", "digits", "--quiet")
     assert out.startswith("reproduces: the same digits on the same machine")
     text = json.loads(entry.read_text())
-    text["runs"][0]["test_hits"][0] += 1
+    chosen = text["arms"][0]["recipe_digest"]
+    first = next(run for run in text["runs"] if run["recipe_digest"] == chosen)
+    hits, totals = first["test_hits"], first["test_totals"]
+    less = hits.index(max(hits))
+    hits[less] -= 1
+    entry.write_text(json.dumps(text))
+    for words in (("show",), ("verify", entry, "--source", "digits")):
+        code, _, err = run("board", *words)
+        assert (code, "accuracy of arm subject, seed 0, is" in err) == (2, True), err
+    # As many hits, but of other classes: all numbers follow, and the students do not.
+    hits[next(i for i in range(10) if i != less and hits[i] < totals[i])] += 1
+    text["card"]["bytes"]["images"] = 1
     entry.write_text(json.dumps(text))
     code, out, _ = run("board", "verify", entry, "--source", "digits", "--quiet", "--json")
-    assert (code, json.loads(out)["reproduces"]) == (1, False)
+    told = json.loads(out)
+    assert (code, told["reproduces"], told["same_digits"]) == (1, False, False)
+    assert "card.bytes.images is 1 in the entry" in told["differences"][0]
 
 
 def test_failed_cells_are_said_and_leave_with_code_1(run, plan):

@@ -67,7 +67,7 @@ def make(
         budget=budget,
         seed=seed,
         seconds=seconds,
-        bytes=_bytes(images, labels, soft, weights, len(source.classes), teacher_bytes),
+        bytes=bytes_of(images, labels, soft, weights, len(source.classes), teacher_bytes),
         student_lr=student_lr,
         notes=tuple(notes),
     )
@@ -185,7 +185,7 @@ def _header(path: Path, metadata: Mapping[str, str] | None) -> _Header:
         raise HydrometerError(f"{path} has an unreadable card ({type(error).__name__})") from error
 
 
-def _bytes(
+def bytes_of(
     images: Tensor,
     labels: Tensor,
     soft: Tensor | None,

@@ -6,6 +6,7 @@ import shlex
 
 from hydrometer import methods, registry, seeds
 from hydrometer.board.entry import Entry
+from hydrometer.methods import codec
 from hydrometer.types import Budget, Card, CompressedSet, HydrometerError, Source, Spec
 
 _OPTIONS = {"ipc": "--ipc", "fraction": "--fraction", "bytes": "--bytes"}
@@ -19,20 +20,34 @@ def commands(entry: Entry) -> tuple[str, ...]:
     make = ["hydrometer", "compress", "--source", entry.source, "--method", card.method]
     make += [_OPTIONS.get(kind, ""), value, "--seed", str(card.seed), "--out", file]
     make += ["--trust", card.trust.estimator] if card.trust else []
+    make += ["--codec", card.codec] if card.codec != "raw" else []
+    make += ["--for", entry.protocol] if card.bytes.teacher else []
     score = ["hydrometer", "evaluate", file, "--source", entry.source, "--protocol", entry.protocol]
     check = ["hydrometer", "board", "verify", f"board/{entry.file_name}", "--source", entry.source]
     first = shlex.join(make) if known else f"# {file}: {_line(entry.set.where)}"
     return first, shlex.join(score), shlex.join(check if known else [*check, "--set", file])
 
 
-def make_again(card: Card, source: Source) -> CompressedSet | None:
-    """The set that a card describes, made now; None where no method here could."""
+def make_again(card: Card, source: Source, teacher: int = 0) -> CompressedSet | None:
+    """The set that a card describes, made now; None where no method here could.
+
+    `teacher` is what the one takes to store that the card's budget also paid for, in bytes.
+    """
     method, budget = method_of(card), budget_of(card)
     if method is None or budget is None or card.seed is None:
         return None
     rng = seeds.numpy_rng(card.seed, f"method/{method}")
     trust = registry.parse(card.trust.estimator) if card.trust else None
-    return methods.compress(source, method, budget, trust=trust, rng=rng, seed=card.seed)
+    return methods.compress(
+        source,
+        method,
+        budget,
+        trust=trust,
+        stored_as=codec.read(card.codec),
+        teacher=teacher,
+        rng=rng,
+        seed=card.seed,
+    )
 
 
 def method_of(card: Card) -> Spec | None:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from hydrometer import digest
 from hydrometer.artifact.writing import whole
+from hydrometer.board import follow
 from hydrometer.store import verdicts
 from hydrometer.types import (
     ArmResult,
@@ -158,8 +159,9 @@ def write(entry: Entry, board: Path) -> Path:
     """Write an entry into a board's folder, indented for review, and say where; an older one goes.
 
     Raises:
-        HydrometerError: The folder cannot be written to.
+        HydrometerError: The folder cannot be written to, or `read` would refuse the entry.
     """
+    check(entry)
     try:
         board.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -171,13 +173,13 @@ def write(entry: Entry, board: Path) -> Path:
 
 
 def read(path: Path) -> Entry:
-    """Read an entry.
+    """Read an entry, and see that its numbers are those of its raw runs.
 
     Raises:
-        HydrometerError: It is missing, no entry, or of a newer version.
+        HydrometerError: It is missing, no entry, or of a newer version, or a number does not follow.
     """
     try:
-        return Entry.model_validate_json(path.read_bytes())
+        found = Entry.model_validate_json(path.read_bytes())
     except OSError as error:
         raise HydrometerError(f"cannot read entry {path}: {error.strerror}") from error
     except ValidationError as error:
@@ -187,6 +189,26 @@ def read(path: Path) -> Entry:
         raise HydrometerError(
             f"{path} is not a board entry: {where}: {first['msg']}{advice}"
         ) from error
+    try:
+        check(found)
+    except HydrometerError as error:
+        raise HydrometerError(f"{path} contradicts its own runs: {error}") from error
+    return found
+
+
+def check(entry: Entry) -> None:
+    """Refuse an entry with an arm or estimate that its raw runs do not come to.
+
+    Raises:
+        HydrometerError: A number does not follow, or a run is there twice or without its recipe.
+    """
+    lost = [run.key for run in entry.runs if run.recipe_digest not in entry.recipes]
+    if lost:
+        raise HydrometerError(f"run {lost[0]} has no recipe")
+    runs = entry.full_runs
+    if len(runs) < len(entry.runs):
+        raise HydrometerError(f"{len(entry.runs) - len(runs)} runs are there twice")
+    follow.check(entry.verdict, runs)
 
 
 def read_all(board: Path) -> list[Entry]:

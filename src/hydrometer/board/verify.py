@@ -11,6 +11,7 @@ import numpy as np
 
 from hydrometer import protocols, seeds, verdict
 from hydrometer.artifact import container
+from hydrometer.board import cards
 from hydrometer.board.commands import make_again
 from hydrometer.board.entry import Entry
 from hydrometer.engine.environment import environment
@@ -52,16 +53,20 @@ class Verification:
 
     On the machine and versions of the entry every hit of every student must be the same. Elsewhere
     rounding differs, training amplifies it, and a student of the same seed is another draw: there,
-    the interval of every arm's difference must hold 0.
+    the interval of every arm's difference must hold 0. Anywhere, the card must be that of the set.
     """
 
     same_environment: bool
     same_digits: bool
     arms: tuple[ArmCheck, ...]
+    differences: tuple[str, ...] = ()
+    """What the entry's card says otherwise than the set, a sentence for each field."""
 
     @property
     def reproduces(self) -> bool:
         """The answer."""
+        if self.differences:
+            return False
         if self.same_environment:
             return self.same_digits
         return self.same_digits or all(arm.agrees for arm in self.arms)
@@ -88,7 +93,8 @@ def verify(
             f"on {entry.source} with {entry.source_digest}; give the same data"
         )
     part = _only(entry, arms)
-    data = _set_of(entry, subject, lab.source)
+    data, anew = _set_of(entry, subject, lab.source)
+    unlike = cards.differences(entry.card, data, lab.source, anew=anew)
     # A store in memory: what is on disk must not answer for the students.
     with Store(":memory:") as store:
         planned = verdict.plan(data, protocols.load(entry.protocol), lab)
@@ -98,7 +104,8 @@ def verify(
         runs = execute(planned.jobs, lab, store, observer)
     again = tuple(verdict.result(arm, lab.source, runs) for arm in planned.arms)
     hits = {run.key: run.test_hits for run in runs.values()}
-    return compare(part, again, environment(lab.device), hits)
+    found = compare(part, again, environment(lab.device), hits)
+    return dataclasses.replace(found, differences=unlike)
 
 
 def compare(
@@ -113,9 +120,11 @@ def compare(
         raise HydrometerError(
             f"{entry.protocol} now has the arms {', '.join(sorted(now))}, and the entry has others"
         )
+    same_hits = {run.key: run.test_hits for run in entry.runs} == dict(hits)
     return Verification(
         same_environment=entry.environment == place,
-        same_digits={run.key: run.test_hits for run in entry.runs} == dict(hits),
+        # Ranks and pages show the arms, which must not say more than the runs.
+        same_digits=same_hits and all(arm == now[arm.name] for arm in entry.arms),
         arms=tuple(_check(arm, now[arm.name]) for arm in entry.arms),
     )
 
@@ -150,13 +159,15 @@ def _check(then: ArmResult, now: ArmResult) -> ArmCheck:
     return ArmCheck(then.name, float(before.mean()), float(after.mean()), difference)
 
 
-def _set_of(entry: Entry, subject: Path | None, source: Source) -> CompressedSet:
-    """The set of an entry: from the file, from where the entry says it is, or made again."""
+def _set_of(entry: Entry, subject: Path | None, source: Source) -> tuple[CompressedSet, bool]:
+    """The set of an entry, and whether it was made again, as neither file nor place has it."""
     path = subject or Path(entry.set.where)
     if subject is None and not path.is_file():
-        made = make_again(entry.card, source)
+        paid = protocols.load(entry.protocol) if entry.card.bytes.teacher else None
+        teacher = 0 if paid is None else verdict.teacher_bytes(paid, source)
+        made = make_again(entry.card, source, teacher)
         if made is not None and made.digest == entry.set.digest:
-            return made
+            return made, True
         again = "" if made is None else f", and {entry.card.method} made another one here"
         raise HydrometerError(
             f"the set is not at {entry.set.where}{again}; fetch it and name the file with --set"
@@ -166,4 +177,4 @@ def _set_of(entry: Entry, subject: Path | None, source: Source) -> CompressedSet
         raise HydrometerError(
             f"{path} has digest {data.digest}, and the entry is about {entry.set.digest}"
         )
-    return data
+    return data, False

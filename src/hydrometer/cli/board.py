@@ -126,7 +126,7 @@ def verify(
     """Train every student of an entry again, and say whether it reproduces (exit code 0 or 1).
 
     On the entry's machine and versions all digits must be the same; elsewhere no arm may differ by
-    more than chance.
+    more than chance. Anywhere, the entry's card must be that of the set.
     """
     from hydrometer import sources
     from hydrometer.board import entry as entries
@@ -187,6 +187,7 @@ def verification_json(found: Verification) -> str:
         "reproduces": found.reproduces,
         "same_environment": found.same_environment,
         "same_digits": found.same_digits,
+        "differences": list(found.differences),
         "arms": [
             {
                 "arm": arm.name,
@@ -210,7 +211,8 @@ def verification_text(found: Verification) -> str:
     )
     digits = "the same digits" if found.same_digits else "other digits"
     answer = "reproduces" if found.reproduces else "does NOT reproduce"
-    lines = [f"{answer}: {digits} {place}"]
+    card = ", but another card" if found.differences else ""
+    lines = [f"{answer}: {digits} {place}{card}", *(f"  {said}" for said in found.differences)]
     for arm in found.arms:
         lines.append(
             f"  {text.arm(arm.name)}: {text.percent(arm.entered)} % then, {text.percent(arm.again)}"
