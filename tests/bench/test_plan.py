@@ -88,6 +88,8 @@ def test_everything_unknown_is_said_at_once_with_its_line(tmp_path):
         ('[plan]\nsources = []\nmethods = "random"', "line 3: methods must be a list"),
         ("[plan]", "line 1: budgets is missing"),
         (GOOD.replace('"ipc=1"', '"fraction=2"'), "line 9: .*out of range"),
+        (GOOD.replace('"ipc=1"', '"ipc=0"'), "line 9: budget ipc=0 asks for no image"),
+        (GOOD.replace('"ipc=1"', '"bytes=0"'), "line 9: budget bytes=0 asks for no image"),
     ],
 )
 def test_malformed_plans_are_refused(tmp_path, text, said):

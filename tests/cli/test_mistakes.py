@@ -10,6 +10,7 @@ import pytest
 import torch
 from quick import bomb, evaluate, pair, pictures
 
+from hydrometer import methods
 from hydrometer.artifact import container
 from hydrometer.engine import teachers
 from hydrometer.methods import features
@@ -45,6 +46,10 @@ class Code:
         ((*COMPRESS, "--ipc", 1, "--fraction", 0.1), "exactly one budget"),
         ((*COMPRESS, "--ipc", 100_000), "lower the budget"),
         ((*COMPRESS, "--ipc", -1), "out of range"),
+        ((*COMPRESS, "--ipc", 0), "budget ipc=0 asks for no image; give more than 0"),
+        ((*COMPRESS, "--fraction", 0), "budget fraction=0.0 asks for no image"),
+        ((*COMPRESS, "--bytes", "0"), "budget bytes=0 asks for no image"),
+        ((*COMPRESS, "--fraction", 1e-6), "budget fraction=1e-06 is no image of the"),
         ((*COMPRESS, "--fraction", "nan"), "out of range"),
         ((*COMPRESS, "--fraction", 1.5), "out of range"),
         ((*COMPRESS, "--bytes", "a lot"), "write a size such as 200kB"),
@@ -219,8 +224,18 @@ def test_a_store_that_is_none_is_refused_and_left_alone(refused, made, tmp_path)
     assert "another program" in refused(*evaluate(made, "--store", "other.sqlite"))
 
 
-def test_an_empty_set_can_be_made_but_not_measured(succeed, refused):
-    assert "0 images by random" in succeed(*COMPRESS, "--ipc", 0)[0]
+def test_a_budget_of_nothing_is_refused_before_any_work(refused, monkeypatch, tmp_path):
+    monkeypatch.setattr(methods, "compress", None)
+    for method in ("random", "herding"):
+        for budget in (("--ipc", 0), ("--fraction", 0), ("--fraction", 1e-6)):
+            assert "no image" in refused("compress", "-s", "digits", "-m", method, *budget)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_too_small_for_an_image_is_warned_of_and_not_measured(succeed, refused):
+    out, err = succeed(*COMPRESS, "--bytes", 1)
+    assert "0 images by random" in out
+    assert "warning: no image fits into bytes=1" in err
     assert "no images to train on" in refused(*evaluate("set.safetensors"))
 
 

@@ -225,13 +225,13 @@ def read_budget(text: str) -> Budget:
     kind, _, value = text.replace(" ", "").partition("=")
     try:
         if kind == "ipc":
-            return Budget(per_class=int(value))
+            return Budget(per_class=int(value)).some()
         if kind == "fraction":
-            return Budget(fraction=float(value))
+            return Budget(fraction=float(value)).some()
     except ValueError:
         kind = ""
     if kind == "bytes":
-        return Budget(bytes=read_bytes(value))
+        return Budget(bytes=read_bytes(value)).some()
     raise HydrometerError(
         f"cannot read budget {text!r}; write ipc=10, fraction=0.01 or bytes=200kB"
     )

@@ -78,6 +78,8 @@ class _Estimator:
         for cell in cells:
             try:
                 protocol, subject = names.protocol(cell), self._subject(cell)
+                if not len(subject):
+                    raise HydrometerError(f"budget {cell.budget} buys no image to train on")
                 self._take_up(protocol, subject)
             except HydrometerError as error:
                 yield f"{cell}: {error}"

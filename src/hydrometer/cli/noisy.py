@@ -76,6 +76,7 @@ def command(
     from hydrometer.bench import noisy
     from hydrometer.cli.bench import finish, show_price
     from hydrometer.cli.console import write
+    from hydrometer.methods.budget import refuse_none
     from hydrometer.protocols.noisy import REPLICATES
     from hydrometer.sources.noise import NoisySource
 
@@ -92,6 +93,7 @@ def command(
     )
     noisy.check(asked)
     loaded = sources.load(sources.redrawn(source, 0))
+    refuse_none(loaded, limit)
     notes = loaded.notes if isinstance(loaded, NoisySource) else ()
     plan = noisy.plan(out.name, out, [asked])
     if dry_run:

@@ -36,8 +36,9 @@ def new_place(path: Path | None) -> Path | None:
 
 
 def budget(ipc: int | None, fraction: float | None, size: str | None) -> Budget:
-    """The budget of the three options; all but one of them must be left out."""
-    return Budget(per_class=ipc, fraction=fraction, bytes=units.read_bytes(size) if size else None)
+    """The budget of the three options; all but one of them must be left out, and it must buy some."""
+    stored = units.read_bytes(size) if size else None
+    return Budget(per_class=ipc, fraction=fraction, bytes=stored).some()
 
 
 SourceOption = Annotated[
