@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,40 @@ def test_wrong_words_are_named(words, said, refused):
         (("-s", "digits", "--store", "."), "is a folder"),
         (("-s", "digits", "--store", "no/runs.sqlite"), "folder must exist"),
         (("-s", "digits", "--report", "no/a.html"), "there is no folder no"),
+        (("-s", "digits", "--on", "gpu"), "no executor named 'gpu'"),
+        (("-s", "digits", "--on", "serial:2"), "executor serial takes no place"),
+        (("-s", "digits", "--log", "tensorbord:x"), "did you mean 'tensorboard'"),
     ],
 )
-def test_wrong_evaluations_are_refused_before_any_training(words, said, refused, made):
-    assert said in refused("evaluate", made, *words)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["real", "dry"])
+def test_wrong_evaluations_are_refused_before_any_training(words, said, dry, refused, made):
+    assert said in refused("evaluate", made, *words, *dry)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--on", "gpu"), "no executor named 'gpu'"),
+        (("--log", "tensorbord:x"), "did you mean 'tensorboard'"),
+    ],
+)
+def test_unknown_tools_are_refused_by_every_dry_run(words, said, refused, tmp_path):
+    (tmp_path / "plan.toml").write_text(
+        '[plan]\nsources=["digits"]\nmethods=["random"]\nbudgets=["ipc=1"]\n'
+        'protocols=["ddranking-hard-quick@1"]\n'
+    )
+    before = list(tmp_path.iterdir())
+    assert said in refused("bench", "run", "plan.toml", "--dry-run", *words)
+    noisy = ("noisy", "-s", "digits+symmetric:0.4", "-m", "random", "--ipc", 1, "--dry-run")
+    assert said in refused(*noisy, *words)
+    assert list(tmp_path.iterdir()) == before
+
+
+def test_a_dry_run_opens_no_logger(succeed, made, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # as if it were not installed
+    words = ("--dry-run", "--log", "tensorboard:events", "--log", "mlflow", "--on", "torchrun")
+    assert "students to train" in succeed(*evaluate(made, *words))[0]
+    assert not (tmp_path / "events").exists()
 
 
 def test_a_set_of_another_source_is_refused(refused, tmp_path, made):

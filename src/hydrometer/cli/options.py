@@ -35,6 +35,28 @@ def new_place(path: Path | None) -> Path | None:
     return path
 
 
+def known_executor(on: str) -> str:
+    """The executor that was asked for, refused before any work is done if there is none of its name."""
+    if on != DEFAULT_ON:
+        from hydrometer import registry
+
+        registry.get("executor", on.partition(":")[0])
+    return on
+
+
+def known_loggers(log: list[str] | None) -> list[str] | None:
+    """The loggers that were asked for, refused before any work is done if one does not exist.
+
+    What a dry run needs to say as well, while it opens none of them.
+    """
+    if log:
+        from hydrometer import loggers
+
+        for text in log:
+            loggers.known(text)
+    return log
+
+
 def budget(ipc: int | None, fraction: float | None, size: str | None) -> Budget:
     """The budget of the three options; all but one of them must be left out, and it must buy some."""
     stored = units.read_bytes(size) if size else None
@@ -77,6 +99,7 @@ LogOption = Annotated[
     typer.Option(
         help="Also log students and verdicts: tensorboard:DIR, mlflow, mlflow:EXPERIMENT (repeatable).",
         metavar="LOGGER",
+        callback=known_loggers,
     ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.", callback=new_file)]
@@ -90,6 +113,7 @@ OnOption = Annotated[
         help="Where students are trained: local, local:N, serial, ray, ray:auto, ray://HOST:PORT, "
         "torchrun (hydrometer list executors; docs/clusters.md).",
         metavar="EXECUTOR",
+        callback=known_executor,
     ),
 ]
 DEFAULT_STORE = Path("runs.sqlite")
