@@ -20,6 +20,7 @@ from hydrometer.cli.options import (
     StoreOption,
     StudentOption,
     VerboseOption,
+    again,
     new_file,
     on_this_machine,
 )
@@ -95,6 +96,7 @@ def command(
     )
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
+    named = chosen.name  # without the bank, which is known by its folder
     if bank is not None:
         if not on_this_machine(on):
             raise HydrometerError(f"--bank is read by this process alone; leave out --on {on}")
@@ -121,7 +123,16 @@ def command(
                 {plan.subject.digest: plan.subject},
                 used,
                 title=f"{subject.card.title} on {lab.source.name}",
-                command=f"hydrometer evaluate {path} --source {source} --protocol '{chosen.name}'",
+                command=again(
+                    "evaluate",
+                    path,
+                    source=source,
+                    protocol=named,
+                    bank=bank,
+                    on=None if on == DEFAULT_ON else on,
+                    store=None if store == DEFAULT_STORE else store,
+                    report=report,
+                ),
             )
     if json:
         write(judged.model_dump_json())

@@ -35,6 +35,28 @@ def new_place(path: Path | None) -> Path | None:
     return path
 
 
+def again(*words: object, **options: object) -> str:
+    """The command line that does something again, ready for a shell; options of None are left out.
+
+    Plug-in files are named with it, for without them it may know fewer names.
+
+    >>> again("report", "board", out="my site", title=None)
+    "hydrometer report board --out 'my site'"
+    """
+    import shlex
+
+    from hydrometer import registry
+
+    uses = [word for path in dict.fromkeys(registry.used()) for word in ("--use", path)]
+    given = [
+        word
+        for name, value in options.items()
+        if value is not None
+        for word in (f"--{name}", value)
+    ]
+    return shlex.join(map(str, ("hydrometer", *uses, *words, *given)))
+
+
 def known_executor(on: str) -> str:
     """The executor that was asked for, refused before any work is done if there is none of its name."""
     if on != DEFAULT_ON:
