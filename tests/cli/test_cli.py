@@ -225,6 +225,15 @@ def test_settings_can_be_changed_by_option_and_rename_the_protocol(succeed, made
     assert cost["cost"]["done"] == 0
 
 
+def test_a_setting_may_be_given_twice_alike(succeed, made):
+    words = ("evaluate", made, "-s", "digits", "--dry-run", "--json", "--epochs", 3)
+    base = "ddranking-hard-quick@1{epochs=3,student=convnet(depth=2,norm=instance,width=128)}"
+    cost = json.loads(
+        succeed(*words, "-p", base, "--set", "epochs=03", "--student", "ConvNet-2")[0]
+    )
+    assert cost["protocol"] == base
+
+
 def test_a_dry_run_prints_its_cost_even_when_quiet(succeed, made):
     assert f"{STUDENTS} students to train" in succeed(*evaluate(made, "--dry-run", "--quiet"))[0]
 

@@ -83,6 +83,18 @@ def test_wrong_words_are_named(words, said, refused):
         (("-s", "digits", "--set", "optimiser=sdg"), "did you mean 'sgd'"),
         (("-s", "digits", "--set", "optimiser=sgd(momentum=much)"), "momentum='much'"),
         (("-s", "digits", "--precision", "float8"), "known: auto"),
+        (
+            ("-s", "digits", "--set", "epochs=5", "--epochs", 7),
+            "epochs is given twice, as 7 and as 5",
+        ),
+        (("-s", "digits", "--set", "batch=5", "--set", "batch=6"), "batch is given twice"),
+        (("-s", "digits", "--set", "batch=5,batch=6"), "batch is given twice, as 5 and as 6"),
+        (("-s", "digits", "-p", "ddranking-hard-quick@1{epochs=5}", "--epochs", 6), "given twice"),
+        (("-s", "digits", "-p", "ddranking-hard-quick@1{batch=5,batch=6}"), "given twice"),
+        (
+            ("-s", "digits", "--student", "convnet(depth=2)", "--set", "student=mlp"),
+            "student is given twice, as convnet(depth=2) and as mlp; give it once",
+        ),
         (("-s", "digits", "--store", "."), "is a folder"),
         (("-s", "digits", "--store", "no/runs.sqlite"), "folder must exist"),
         (("-s", "digits", "--report", "no/a.html"), "there is no folder no"),

@@ -36,6 +36,8 @@ def test_what_cannot_be_compared_is_one_sentence(refused):
     assert "did you mean 'random'" in said
     said = refused(*ASK[:7], "--trust", "tadd")
     assert "did you mean 'tad'" in said
+    assert "epochs is given twice" in refused(*ASK, "--set", "epochs=3", "--dry-run")
+    assert "student is given twice" in refused(*ASK, "--set", "student=mlp", "--dry-run")
     assert "asks for no image" in refused(*ASK[:6], "0", *ASK[7:], "--dry-run")
     tiny = ("--fraction", "1e-6", *ASK[7:], "--dry-run")
     assert "is no image of the" in refused(*ASK[:5], *tiny)

@@ -84,7 +84,7 @@ def command(
 
     changes = {} if seeds is None else {"seeds": str(seeds)}
     named = [protocol] if across is None else registry.listed(across)
-    chosen = [protocols.load(name).changed(changes) for name in named]
+    chosen = [protocols.adjusted(name, changes) for name in named]
     against = None if reference is None else protocols.load(reference).settings
     if across is None and len(paths) > 1:
         raise HydrometerError("attribute takes one set; give --across to compare several")

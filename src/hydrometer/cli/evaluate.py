@@ -90,9 +90,10 @@ def command(
     from hydrometer.types import HydrometerError
 
     changes = {"student": student, "epochs": epochs, "seeds": seeds, "precision": precision}
-    extra = protocols.read_changes(",".join(change or ()))
-    chosen = protocols.load(protocol).changed(
-        {k: str(v) for k, v in changes.items() if v is not None} | extra
+    chosen = protocols.adjusted(
+        protocol,
+        {k: str(v) for k, v in changes.items() if v is not None},
+        *map(protocols.read_changes, change or ()),
     )
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
@@ -100,7 +101,7 @@ def command(
     if bank is not None:
         if not on_this_machine(on):
             raise HydrometerError(f"--bank is read by this process alone; leave out --on {on}")
-        chosen = chosen.changed({"bank": lab.add_bank(open_bank(bank))})
+        chosen = protocols.adjusted(chosen.name, {"bank": lab.add_bank(open_bank(bank))})
     place = DEFAULT_ON if dry_run and not on_this_machine(on) else on
     with executor(place) as execute, Store(store) as runs:
         plan = verdict.plan(subject, chosen, lab)

@@ -81,14 +81,13 @@ def command(
     from hydrometer.sources.noise import NoisySource
 
     limit = budget(ipc, fraction, size)
-    changes = protocols.read_changes(",".join(change or ()))
-    changes |= {"student": student} if student else {}
+    changes = [{"student": student} if student else {}, *map(protocols.read_changes, change or ())]
     asked = noisy.Question(
         source=source,
         method=str(registry.parse(method)),
         budget=str(limit),
         trusts=tuple(str(registry.parse(name)) for name in registry.listed(trust)),
-        protocol=protocols.load(protocol).changed(changes).name,
+        protocol=protocols.adjusted(protocol, *changes).name,
         replicates=noise_seeds or REPLICATES,
     )
     noisy.check(asked)
