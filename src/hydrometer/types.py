@@ -156,7 +156,7 @@ class Card(Stored):
     budget: str
     seed: int | None
     seconds: float
-    """Wall time of the method, scoring and teacher included."""
+    """Wall time of the method, scoring and teacher included; 0 where unknown, as of a foreign set."""
     bytes: Bytes
     codec: str = "raw"
     """How the images are stored where `bytes` counts them: `raw`, `png`, `jpeg(quality=75)`."""

@@ -1,6 +1,7 @@
 """What the command line does when all is well, and when it is interrupted."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -187,6 +188,7 @@ def test_compress_tells_of_the_set_and_its_rows(succeed):
     shown = succeed("show", "a.safetensors")[0]
     assert "20 images 1×8×8 uint8, 10 classes" in shown
     assert "as files PNG " in shown
+    assert re.search(r"time     \d.*, scoring and its networks included", shown)
     assert ", JPEG q75 " in shown
     assert json.loads(succeed("show", "a.safetensors", "--json")[0]) == told
     assert "20 images by random" in succeed(*words)[0]
@@ -271,6 +273,7 @@ def test_import_reads_floats_and_says_what_it_kept(succeed, tmp_path):
     shown = succeed("show", "set.safetensors")[0]
     assert "float32" in shown
     assert "lie outside [0, 1]" in shown
+    assert "time     unknown\n" in shown
     assert "as files" not in shown
 
 

@@ -98,13 +98,14 @@ def show_set(path: Path, json: bool) -> None:
     shape = "×".join(map(str, loaded.images.shape[1:]))
     kind = str(loaded.images.dtype).removeprefix("torch.")
     write(f"{path}: {len(loaded)} images {shape} {kind}, {len(card.classes)} classes")
+    including = ", scoring and its networks included" if card.seconds else ""
     for label, value in (
         ("digest", loaded.digest),
         ("source", f"{card.source} ({card.source_digest})"),
         ("method", card.method),
         ("budget", card.budget),
         ("seed", card.seed),
-        ("time", f"{text.duration(card.seconds)}, scoring and its networks included"),
+        ("time", text.made_in(card) + including),
         ("labels", "soft" if loaded.soft is not None else "hard"),
         ("bytes", pieces(loaded)),
         ("as files", as_files(loaded)),

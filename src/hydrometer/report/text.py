@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from hydrometer import metrics, registry
-from hydrometer.types import Cost, Estimate, Trusted, Verdict
+from hydrometer.types import Card, Cost, Estimate, Trusted, Verdict
 from hydrometer.units import bytes as bytes
 from hydrometer.units import duration as duration
 from hydrometer.units import read_bytes as read_bytes
@@ -130,6 +130,11 @@ def cost(found: Cost, what: str, device: str) -> str:
     stored = f", {found.done:,} of {found.students:,} stored" if found.done else ""
     time = "" if found.seconds is None else f", about {duration(found.seconds)}"
     return f"{what}: {students}{stored}, {found.steps:,} steps{time}"
+
+
+def made_in(card: Card) -> str:
+    """How long a set took to make; nobody knows it of one that was imported."""
+    return duration(card.seconds) if card.seconds else "unknown"
 
 
 def arm(name: str) -> str:
