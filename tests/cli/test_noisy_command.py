@@ -44,5 +44,16 @@ def test_what_cannot_be_compared_is_one_sentence(refused):
     assert "exactly one budget" in refused("noisy", "-s", "digits+symmetric:0.4", "-m", "random")
 
 
+def test_a_dry_run_of_what_cannot_be_compared_leaves_as_the_real_run(run):
+    words = (*ASK[:5], "--bytes", "1", *ASK[7:])
+    code, out, _ = run(*words, "--dry-run")
+    assert code == 1
+    assert out.startswith("noisy, 10 cells: nothing to train\ncannot run random (bytes=1, seed 0)")
+    assert run(*words, "-q")[0] == 1
+    code, out, _ = run(*words, "--dry-run")
+    assert code == 1
+    assert "not tried again without --retry-failed: random (bytes=1, seed 0)" in out
+
+
 def test_there_are_as_many_noise_seeds_as_intervals_need():
     assert REPLICATES == 5

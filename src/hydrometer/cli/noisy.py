@@ -96,7 +96,8 @@ def command(
     notes = loaded.notes if isinstance(loaded, NoisySource) else ()
     plan = noisy.plan(out.name, out, [asked])
     if dry_run:
-        show_price(plan, retry_failed, json, on)
+        if not noisy.comparable(asked, show_price(plan, retry_failed, json, on)):
+            raise typer.Exit(FAILED)
         return
     finish(plan, on, retry_failed=retry_failed, log=log, quiet=quiet, verbose=verbose)
     found = noisy.answer(asked, noisy.known(plan), notes)

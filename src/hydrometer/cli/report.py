@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hydrometer import units
 from hydrometer.cli.options import (
     DEFAULT_STORE,
     JsonOption,
@@ -93,7 +94,11 @@ def command(
         write_latex(latex, entries)
     written = [str(path) for path in (site, csv, parquet, latex) if path is not None]
     told = {"verdicts": len(entries), "written": written}
-    write(encoder.dumps(told) if json else f"{len(entries)} verdicts: {', '.join(written)}")
+    write(
+        encoder.dumps(told)
+        if json
+        else f"{units.counted(len(entries), 'verdict')}: {', '.join(written)}"
+    )
 
 
 def page_for(out: Path | None) -> Path | None:

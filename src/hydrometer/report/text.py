@@ -124,6 +124,8 @@ def trust(found: Trusted) -> str:
 def cost(found: Cost, what: str, device: str) -> str:
     """What an evaluation will take, as one sentence."""
     left = found.students - found.done
+    if not found.students:
+        return f"{what}: nothing to train"
     if not left:
         return f"{what}: all {found.students:,} students are stored, nothing to train"
     students = f"{left:,} student{'s' * (left != 1)} to train on {device}"
