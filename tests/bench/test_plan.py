@@ -97,6 +97,18 @@ def test_malformed_plans_are_refused(tmp_path, text, said):
         plans.read(written(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    "name", ["../evil", "/tmp/evil", "..", ".", "a/b", "a/", r"a\\b", "C:evil", r"a\nb", r"a\u0000"]
+)
+def test_a_name_cannot_leave_the_folder_of_the_plan(tmp_path, name):
+    axes = GOOD.partition("sources")[2]
+    text = f'[plan]\nname = "{name}"\nsources{axes}'
+    with pytest.raises(HydrometerError, match=r"line 2: name .* is not a plain file name"):
+        plans.read(written(tmp_path, text))
+    plain = plans.read(written(tmp_path, f'[plan]\nname = "my plan ü.v2"\nsources{axes}'))
+    assert plain.out == tmp_path / "my plan ü.v2"
+
+
 def test_a_missing_plan_is_refused(tmp_path):
     with pytest.raises(HydrometerError, match="cannot read plan"):
         plans.read(tmp_path / "none.toml")

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hydrometer import digest, registry
 from hydrometer.types import REVISED, TRUST_LAYOUT, Budget, HydrometerError
@@ -189,6 +189,10 @@ class _Reader:
         value = self.table[name]
         if not isinstance(value, str) or not value:
             self._fault(self._line(name), f"{name} must be text")
+        elif name == "name" and not _is_file_name(value):
+            self._fault(
+                self._line(name), f"name {value!r} is not a plain file name; say where with `out`"
+            )
         return str(value)
 
     def _fault(self, line: int, reason: str) -> None:
@@ -242,6 +246,12 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f", did you mean {near[0]!r}?" if near else ""
     return f"no {kind} named {name!r}{hint}"
+
+
+def _is_file_name(text: str) -> bool:
+    """Whether a name stays in the folder it is put into, on every system."""
+    parts = PurePosixPath(text).name, PureWindowsPath(text).name
+    return parts == (text, text) and text not in (".", "..") and text.isprintable()
 
 
 def _spaceless(text: str) -> str:
