@@ -227,6 +227,10 @@ def test_settings_can_be_changed_by_option_and_rename_the_protocol(succeed, made
     assert cost["cost"]["done"] == 0
 
 
+def test_a_plug_in_is_shown_by_the_spelling_of_cards(succeed):
+    assert succeed("show", "herding(features=pixels)")[0] == succeed("show", "herding")[0]
+
+
 def test_a_setting_may_be_given_twice_alike(succeed, made):
     words = ("evaluate", made, "-s", "digits", "--dry-run", "--json", "--epochs", 3)
     base = "ddranking-hard-quick@1{epochs=3,student=convnet(depth=2,norm=instance,width=128)}"

@@ -39,6 +39,8 @@ class Code:
         ((*COMPRESS[:4], "herding((", "--ipc", 1), "cannot read 'herding(('"),
         (("list", "metods"), "did you mean 'methods'"),
         (("show", "herdin"), "did you mean 'herding'"),
+        (("show", "herdin(features=pixels)"), "did you mean 'herding'"),
+        (("show", "herding(features"), "cannot read 'herding(features'"),
         (("show", "ddranking-hard@9"), "did you mean 'ddranking-hard@1'"),
         (("show", "ddranking-hard@1{epochs=100"), "cannot read protocol"),
         (("show", "nowhere.safetensors"), "no compressed set at nowhere.safetensors"),
@@ -132,6 +134,23 @@ def test_a_dry_run_opens_no_logger(succeed, made, tmp_path, monkeypatch):
     words = ("--dry-run", "--log", "tensorboard:events", "--log", "mlflow", "--on", "torchrun")
     assert "students to train" in succeed(*evaluate(made, *words))[0]
     assert not (tmp_path / "events").exists()
+
+
+def test_an_unheard_of_name_is_answered_with_a_few_near_ones(refused):
+    said = refused("show", "qqqq")
+    assert said.endswith("? `hydrometer list` shows all")
+    assert said.count(" or ") == 2
+    assert len(said) < 150
+
+
+def test_a_file_is_not_taken_for_a_folder_to_write(refused, made, tmp_path):
+    (tmp_path / "man.json").write_text("{}")
+    said = "man.json is a file; name a folder to write, such as man-out"
+    assert said in refused("trust", "-s", "digits", "-o", "man.json")
+    assert said in refused("relabel", made, "-s", "digits", "-o", "man.json")
+    noisy = ("noisy", "-s", "digits+symmetric:0.4", "-m", "random", "--ipc", 1)
+    assert said in refused(*noisy, "-o", "man.json")
+    assert (tmp_path / "man.json").read_text() == "{}"
 
 
 def test_a_set_of_another_source_is_refused(refused, tmp_path, made):

@@ -21,7 +21,7 @@ from hydrometer.cli.options import (
     StudentOption,
     VerboseOption,
     budget,
-    new_place,
+    new_folder,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def command(
         typer.Option("--set", help="Any other setting, e.g. epochs=20. Renames the protocol."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of sets and runs.", callback=new_place)
+        Path, typer.Option("--out", "-o", help="Folder of sets and runs.", callback=new_folder)
     ] = Path("noisy"),
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try arms again that failed before.")

@@ -35,6 +35,13 @@ def new_place(path: Path | None) -> Path | None:
     return path
 
 
+def new_folder(path: Path | None) -> Path | None:
+    """The path of a folder to write, refused before any work is done if it cannot be one."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise HydrometerError(f"{path} is a file; name a folder to write, such as {path.stem}-out")
+    return new_place(path)
+
+
 def again(*words: object, **options: object) -> str:
     """The command line that does something again, ready for a shell; options of None are left out.
 
