@@ -83,6 +83,6 @@ def command(
         write(set_json(out, made))
     else:
         write(
-            f"{out}: {len(made)} images by {made.card.title}, {text.bytes(made.card.bytes.total)}, "
-            f"{text.duration(made.card.seconds)}"
+            f"{out}: {text.counted(len(made), 'image')} by {made.card.title}, "
+            f"{text.bytes(made.card.bytes.total)}, {text.duration(made.card.seconds)}"
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hydrometer import units
 from hydrometer.cli.options import (
     DEFAULT_ON,
     BytesOption,
@@ -118,7 +119,7 @@ def answer_table(found: Answer) -> str:
 
     out = Console(file=io.StringIO(), width=118, highlight=False, color_system=None, markup=False)
     n = len(found.noisy[0].by_replicate) if found.noisy else 0
-    out.print(f"{found.method}, {found.budget}: {found.protocol}, {n} noise seeds")
+    out.print(f"{found.method}, {found.budget}: {found.protocol}, {units.counted(n, 'noise seed')}")
     for name, scores in ((found.source, found.noisy), (found.clean_source, found.clean)):
         table = Table(box=box.SIMPLE, title=f"on {name}", title_justify="left")
         for position, column in enumerate(words.HEAD):

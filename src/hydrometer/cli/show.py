@@ -112,7 +112,8 @@ def show_set(path: Path, json: bool) -> None:
         return
     shape = "×".join(map(str, loaded.images.shape[1:]))
     kind = str(loaded.images.dtype).removeprefix("torch.")
-    write(f"{path}: {len(loaded)} images {shape} {kind}, {len(card.classes)} classes")
+    counts = text.counted(len(loaded), "image"), text.counted(len(card.classes), "class", "classes")
+    write(f"{path}: {counts[0]} {shape} {kind}, {counts[1]}")
     including = ", scoring and its networks included" if card.seconds else ""
     for label, value in (
         ("digest", loaded.digest),
