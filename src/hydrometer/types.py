@@ -156,7 +156,7 @@ class Card(Stored):
     budget: str
     seed: int | None
     seconds: float
-    """Wall time of the method, scoring and teacher included."""
+    """Wall time of the method, scoring and teacher included; 0 where unknown, as of a foreign set."""
     bytes: Bytes
     codec: str = "raw"
     """How the images are stored where `bytes` counts them: `raw`, `png`, `jpeg(quality=75)`."""
@@ -208,6 +208,16 @@ class Budget:
             raise HydrometerError(
                 f"budget {self} is out of range: counts >= 0, fractions in [0, 1]"
             )
+
+    def some(self) -> Budget:
+        """Itself: what a user asks for is some images, while code may have a use for an empty set.
+
+        Raises:
+            HydrometerError: It is nothing, of any source.
+        """
+        if 0 in (self.per_class, self.fraction, self.bytes):
+            raise HydrometerError(f"budget {self} asks for no image; give more than 0")
+        return self
 
     def __str__(self) -> str:
         if self.per_class is not None:

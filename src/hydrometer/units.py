@@ -17,6 +17,15 @@ def bytes(n: int) -> str:
     return f"{n} B" if step == 0 else f"{value:.1f} {_BYTES[step]}"
 
 
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number of things in words.
+
+    >>> counted(1, "cell"), counted(1200, "cell"), counted(2, "process", "processes")
+    ('1 cell', '1,200 cells', '2 processes')
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def read_bytes(text: str) -> int:
     """The size that a text such as `200kB`, `1.5 MB` or `64KiB` means.
 

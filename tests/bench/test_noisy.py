@@ -252,3 +252,14 @@ def test_how_long_an_estimator_took_makes_no_other_verdict():
     ]
     first, slower, other = map(trusting, cards)
     assert first == slower != other
+
+
+def test_arms_are_comparable_where_no_filter_and_one_replicate_are_left():
+    asked = noisy.Question(
+        "tiny+symmetric:0.4", "random", "ipc=1", ("tad",), "noisy-quick@1", replicates=2
+    )
+    cells = {(arm, r): asked.cell(arm, r).digest for arm in asked.arms for r in range(2)}
+    assert noisy.comparable(asked, ())
+    assert noisy.comparable(asked, {cells["none", 0], cells["tad", 0], cells["tad", 1]})
+    assert not noisy.comparable(asked, {cells["none", 0], cells["none", 1]})
+    assert not noisy.comparable(asked, {cells["none", 0], cells["oracle", 1]})

@@ -88,11 +88,25 @@ def test_everything_unknown_is_said_at_once_with_its_line(tmp_path):
         ('[plan]\nsources = []\nmethods = "random"', "line 3: methods must be a list"),
         ("[plan]", "line 1: budgets is missing"),
         (GOOD.replace('"ipc=1"', '"fraction=2"'), "line 9: .*out of range"),
+        (GOOD.replace('"ipc=1"', '"ipc=0"'), "line 9: budget ipc=0 asks for no image"),
+        (GOOD.replace('"ipc=1"', '"bytes=0"'), "line 9: budget bytes=0 asks for no image"),
     ],
 )
 def test_malformed_plans_are_refused(tmp_path, text, said):
     with pytest.raises(HydrometerError, match=said):
         plans.read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/tmp/evil", "..", ".", "a/b", "a/", r"a\\b", "C:evil", r"a\nb", r"a\u0000"]
+)
+def test_a_name_cannot_leave_the_folder_of_the_plan(tmp_path, name):
+    axes = GOOD.partition("sources")[2]
+    text = f'[plan]\nname = "{name}"\nsources{axes}'
+    with pytest.raises(HydrometerError, match=r"line 2: name .* is not a plain file name"):
+        plans.read(written(tmp_path, text))
+    plain = plans.read(written(tmp_path, f'[plan]\nname = "my plan ü.v2"\nsources{axes}'))
+    assert plain.out == tmp_path / "my plan ü.v2"
 
 
 def test_a_missing_plan_is_refused(tmp_path):

@@ -200,7 +200,19 @@ def test_the_price_names_cells_that_cannot_be_run(tmp_path):
     found = price.price(plan, tiny.CPU)
     assert found.cost.students == 0
     assert len(found.impossible) == 2
-    assert "999" in found.impossible[0]
+    assert "999" in found.impossible[0].reason
+
+
+@pytest.mark.parametrize("budget", ["bytes=1", "fraction=0.0001"])
+def test_budgets_that_buy_no_image_are_priced_and_fail_without_a_crash(tmp_path, budget):
+    plan = written(tmp_path, TEXT.replace("ipc=2", budget))
+    for made in (False, True):
+        found = price.price(plan, tiny.CPU, retry_failed=made)
+        assert (found.cost.students, len(found.impossible)) == (0, 2)
+        assert all("no image" in str(refused) for refused in found.impossible)
+        ended = list(run.run(plan, tiny.CPU, Silent(), retry_failed=made))
+        assert [r.status for r in ended] == ["failed", "failed"]
+        assert all("no image" in r.reason for r in ended)
 
 
 def test_a_store_of_a_newer_version_is_refused_untouched(plan):

@@ -40,6 +40,7 @@ def test_across_compares_rankings(run, made):
         (("--reference", "ddranking-hart@1"), "did you mean"),
         (("random.safetensors",), "--across"),
         (("--across", "as-dc@1"), "at least two"),
+        (("--seeds", "3"), "seeds is given twice, as 2 and as 3"),
     ],
 )
 def test_mistakes_are_one_sentence(run, made, more, said):

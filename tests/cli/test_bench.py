@@ -57,6 +57,7 @@ def test_a_plan_from_its_price_to_its_board(succeed, run, plan, tmp_path):
     store = tmp_path / "grid" / "runs.sqlite"
     out, _ = succeed("report", "--store", store, "--out", "page.html", "--json")
     assert json.loads(out) == {"verdicts": 2, "written": ["page.html"]}
+    assert succeed("report", "--store", store, "--csv", "r.csv")[0] == "2 verdicts: r.csv\n"
     page = (tmp_path / "page.html").read_text()
     assert "herding(features=pixels)" in page
     assert "data:image/png" in page
@@ -96,6 +97,27 @@ def test_a_plan_from_its_price_to_its_board(succeed, run, plan, tmp_path):
     told = json.loads(out)
     assert (code, told["reproduces"], told["same_digits"]) == (1, False, False)
     assert "card.bytes.images is 1 in the entry" in told["differences"][0]
+
+
+def test_a_dry_run_says_which_cells_cannot_run_and_leaves_as_the_real_run(run, plan):
+    plan.write_text(TEXT.replace("ipc=1", "ipc=9999").replace(', "herding(features=pixels)"', ""))
+    code, out, _ = run("bench", "run", plan, "--dry-run")
+    assert code == 1
+    head, reason = out.splitlines()
+    assert head == "grid, 1 cell: nothing to train"
+    assert reason.startswith("cannot run random (ipc=9999, seed 0) on digits, ")
+    assert "asks for 9999 images" in reason
+    code, out, _ = run("bench", "run", plan, "--quiet")
+    assert code == 1
+    assert "0 of 1 cell done, 1 failed, 0 left" in out
+    code, out, _ = run("bench", "run", plan, "--dry-run")
+    assert code == 1
+    head, reason = out.splitlines()
+    assert head == "grid, 0 cells: nothing to train"
+    assert reason.startswith("not tried again without --retry-failed: random (ipc=9999, seed 0)")
+    code, out, _ = run("bench", "run", plan, "--dry-run", "--retry-failed", "--json")
+    told = json.loads(out)
+    assert (code, told["cells"], len(told["impossible"]), told["failed"]) == (1, 1, 1, [])
 
 
 def test_failed_cells_are_said_and_leave_with_code_1(run, plan):

@@ -1,6 +1,7 @@
 """What the command line does when all is well, and when it is interrupted."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -153,8 +154,6 @@ def test_a_budget_that_fits_no_image_is_told(succeed):
     out, said = succeed(*words, "10")
     assert "0 images" in out
     assert "warning: no image fits into bytes=10: a set of one takes 65 bytes" in said
-    _, said = succeed(*words, "0")
-    assert "warning" not in said
 
 
 def test_a_budget_in_bytes_counts_files_and_a_teacher(succeed):
@@ -197,6 +196,7 @@ def test_compress_tells_of_the_set_and_its_rows(succeed):
     shown = succeed("show", "a.safetensors")[0]
     assert "20 images 1×8×8 uint8, 10 classes" in shown
     assert "as files PNG " in shown
+    assert re.search(r"time     \d.*, scoring and its networks included", shown)
     assert ", JPEG q75 " in shown
     assert json.loads(succeed("show", "a.safetensors", "--json")[0]) == told
     assert "20 images by random" in succeed(*words)[0]
@@ -233,6 +233,19 @@ def test_settings_can_be_changed_by_option_and_rename_the_protocol(succeed, made
     )
     assert cost["cost"]["students"] == 9
     assert cost["cost"]["done"] == 0
+
+
+def test_a_plug_in_is_shown_by_the_spelling_of_cards(succeed):
+    assert succeed("show", "herding(features=pixels)")[0] == succeed("show", "herding")[0]
+
+
+def test_a_setting_may_be_given_twice_alike(succeed, made):
+    words = ("evaluate", made, "-s", "digits", "--dry-run", "--json", "--epochs", 3)
+    base = "ddranking-hard-quick@1{epochs=3,student=convnet(depth=2,norm=instance,width=128)}"
+    cost = json.loads(
+        succeed(*words, "-p", base, "--set", "epochs=03", "--student", "ConvNet-2")[0]
+    )
+    assert cost["protocol"] == base
 
 
 def test_a_dry_run_prints_its_cost_even_when_quiet(succeed, made):
@@ -272,6 +285,7 @@ def test_import_reads_floats_and_says_what_it_kept(succeed, tmp_path):
     shown = succeed("show", "set.safetensors")[0]
     assert "float32" in shown
     assert "lie outside [0, 1]" in shown
+    assert "time     unknown\n" in shown
     assert "as files" not in shown
 
 

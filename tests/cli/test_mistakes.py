@@ -4,12 +4,14 @@ import errno
 import os
 import pickle
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from quick import bomb, evaluate, pair, pictures
 
+from hydrometer import methods
 from hydrometer.artifact import container
 from hydrometer.engine import teachers
 from hydrometer.methods import features
@@ -37,6 +39,8 @@ class Code:
         ((*COMPRESS[:4], "herding((", "--ipc", 1), "cannot read 'herding(('"),
         (("list", "metods"), "did you mean 'methods'"),
         (("show", "herdin"), "did you mean 'herding'"),
+        (("show", "herdin(features=pixels)"), "did you mean 'herding'"),
+        (("show", "herding(features"), "cannot read 'herding(features'"),
         (("show", "ddranking-hard@9"), "did you mean 'ddranking-hard@1'"),
         (("show", "ddranking-hard@1{epochs=100"), "cannot read protocol"),
         (("show", "nowhere.safetensors"), "no compressed set at nowhere.safetensors"),
@@ -45,6 +49,10 @@ class Code:
         ((*COMPRESS, "--ipc", 1, "--fraction", 0.1), "exactly one budget"),
         ((*COMPRESS, "--ipc", 100_000), "lower the budget"),
         ((*COMPRESS, "--ipc", -1), "out of range"),
+        ((*COMPRESS, "--ipc", 0), "budget ipc=0 asks for no image; give more than 0"),
+        ((*COMPRESS, "--fraction", 0), "budget fraction=0.0 asks for no image"),
+        ((*COMPRESS, "--bytes", "0"), "budget bytes=0 asks for no image"),
+        ((*COMPRESS, "--fraction", 1e-6), "budget fraction=1e-06 is no image of the"),
         ((*COMPRESS, "--fraction", "nan"), "out of range"),
         ((*COMPRESS, "--fraction", 1.5), "out of range"),
         ((*COMPRESS, "--bytes", "a lot"), "write a size such as 200kB"),
@@ -77,13 +85,72 @@ def test_wrong_words_are_named(words, said, refused):
         (("-s", "digits", "--set", "optimiser=sdg"), "did you mean 'sgd'"),
         (("-s", "digits", "--set", "optimiser=sgd(momentum=much)"), "momentum='much'"),
         (("-s", "digits", "--precision", "float8"), "known: auto"),
+        (
+            ("-s", "digits", "--set", "epochs=5", "--epochs", 7),
+            "epochs is given twice, as 7 and as 5",
+        ),
+        (("-s", "digits", "--set", "batch=5", "--set", "batch=6"), "batch is given twice"),
+        (("-s", "digits", "--set", "batch=5,batch=6"), "batch is given twice, as 5 and as 6"),
+        (("-s", "digits", "-p", "ddranking-hard-quick@1{epochs=5}", "--epochs", 6), "given twice"),
+        (("-s", "digits", "-p", "ddranking-hard-quick@1{batch=5,batch=6}"), "given twice"),
+        (
+            ("-s", "digits", "--student", "convnet(depth=2)", "--set", "student=mlp"),
+            "student is given twice, as convnet(depth=2) and as mlp; give it once",
+        ),
         (("-s", "digits", "--store", "."), "is a folder"),
         (("-s", "digits", "--store", "no/runs.sqlite"), "folder must exist"),
         (("-s", "digits", "--report", "no/a.html"), "there is no folder no"),
+        (("-s", "digits", "--on", "gpu"), "no executor named 'gpu'"),
+        (("-s", "digits", "--on", "serial:2"), "executor serial takes no place"),
+        (("-s", "digits", "--log", "tensorbord:x"), "did you mean 'tensorboard'"),
     ],
 )
-def test_wrong_evaluations_are_refused_before_any_training(words, said, refused, made):
-    assert said in refused("evaluate", made, *words)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["real", "dry"])
+def test_wrong_evaluations_are_refused_before_any_training(words, said, dry, refused, made):
+    assert said in refused("evaluate", made, *words, *dry)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--on", "gpu"), "no executor named 'gpu'"),
+        (("--log", "tensorbord:x"), "did you mean 'tensorboard'"),
+    ],
+)
+def test_unknown_tools_are_refused_by_every_dry_run(words, said, refused, tmp_path):
+    (tmp_path / "plan.toml").write_text(
+        '[plan]\nsources=["digits"]\nmethods=["random"]\nbudgets=["ipc=1"]\n'
+        'protocols=["ddranking-hard-quick@1"]\n'
+    )
+    before = list(tmp_path.iterdir())
+    assert said in refused("bench", "run", "plan.toml", "--dry-run", *words)
+    noisy = ("noisy", "-s", "digits+symmetric:0.4", "-m", "random", "--ipc", 1, "--dry-run")
+    assert said in refused(*noisy, *words)
+    assert list(tmp_path.iterdir()) == before
+
+
+def test_a_dry_run_opens_no_logger(succeed, made, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # as if it were not installed
+    words = ("--dry-run", "--log", "tensorboard:events", "--log", "mlflow", "--on", "torchrun")
+    assert "students to train" in succeed(*evaluate(made, *words))[0]
+    assert not (tmp_path / "events").exists()
+
+
+def test_an_unheard_of_name_is_answered_with_a_few_near_ones(refused):
+    said = refused("show", "qqqq")
+    assert said.endswith("? `hydrometer list` shows all")
+    assert said.count(" or ") == 2
+    assert len(said) < 150
+
+
+def test_a_file_is_not_taken_for_a_folder_to_write(refused, made, tmp_path):
+    (tmp_path / "man.json").write_text("{}")
+    said = "man.json is a file; name a folder to write, such as man-out"
+    assert said in refused("trust", "-s", "digits", "-o", "man.json")
+    assert said in refused("relabel", made, "-s", "digits", "-o", "man.json")
+    noisy = ("noisy", "-s", "digits+symmetric:0.4", "-m", "random", "--ipc", 1)
+    assert said in refused(*noisy, "-o", "man.json")
+    assert (tmp_path / "man.json").read_text() == "{}"
 
 
 def test_a_set_of_another_source_is_refused(refused, tmp_path, made):
@@ -219,8 +286,18 @@ def test_a_store_that_is_none_is_refused_and_left_alone(refused, made, tmp_path)
     assert "another program" in refused(*evaluate(made, "--store", "other.sqlite"))
 
 
-def test_an_empty_set_can_be_made_but_not_measured(succeed, refused):
-    assert "0 images by random" in succeed(*COMPRESS, "--ipc", 0)[0]
+def test_a_budget_of_nothing_is_refused_before_any_work(refused, monkeypatch, tmp_path):
+    monkeypatch.setattr(methods, "compress", None)
+    for method in ("random", "herding"):
+        for budget in (("--ipc", 0), ("--fraction", 0), ("--fraction", 1e-6)):
+            assert "no image" in refused("compress", "-s", "digits", "-m", method, *budget)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_too_small_for_an_image_is_warned_of_and_not_measured(succeed, refused):
+    out, err = succeed(*COMPRESS, "--bytes", 1)
+    assert "0 images by random" in out
+    assert "warning: no image fits into bytes=1" in err
     assert "no images to train on" in refused(*evaluate("set.safetensors"))
 
 

@@ -36,7 +36,23 @@ def test_what_cannot_be_compared_is_one_sentence(refused):
     assert "did you mean 'random'" in said
     said = refused(*ASK[:7], "--trust", "tadd")
     assert "did you mean 'tad'" in said
+    assert "epochs is given twice" in refused(*ASK, "--set", "epochs=3", "--dry-run")
+    assert "student is given twice" in refused(*ASK, "--set", "student=mlp", "--dry-run")
+    assert "asks for no image" in refused(*ASK[:6], "0", *ASK[7:], "--dry-run")
+    tiny = ("--fraction", "1e-6", *ASK[7:], "--dry-run")
+    assert "is no image of the" in refused(*ASK[:5], *tiny)
     assert "exactly one budget" in refused("noisy", "-s", "digits+symmetric:0.4", "-m", "random")
+
+
+def test_a_dry_run_of_what_cannot_be_compared_leaves_as_the_real_run(run):
+    words = (*ASK[:5], "--bytes", "1", *ASK[7:])
+    code, out, _ = run(*words, "--dry-run")
+    assert code == 1
+    assert out.startswith("noisy, 10 cells: nothing to train\ncannot run random (bytes=1, seed 0)")
+    assert run(*words, "-q")[0] == 1
+    code, out, _ = run(*words, "--dry-run")
+    assert code == 1
+    assert "not tried again without --retry-failed: random (bytes=1, seed 0)" in out
 
 
 def test_there_are_as_many_noise_seeds_as_intervals_need():

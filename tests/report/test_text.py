@@ -82,6 +82,9 @@ def test_cost_says_what_is_left():
     said = text.cost(Cost(students=1, done=0, steps=10), "p@1 of s", "cpu")
     assert said == "p@1 of s: 1 student to train on cpu, 10 steps"
     said = text.cost(Cost(students=25, done=25, steps=0, seconds=0.0), "p@1 of s", "cpu")
+    assert text.cost(Cost(0, 0, 0), "p", "cpu") == "p: nothing to train"
+    assert text.cost(Cost(1, 1, 0), "p", "cpu") == "p: the one student is stored, nothing to train"
+    assert text.cost(Cost(1, 0, 1), "p", "cpu") == "p: 1 student to train on cpu, 1 step"
     assert said == "p@1 of s: all 25 students are stored, nothing to train"
 
 

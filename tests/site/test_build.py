@@ -56,6 +56,21 @@ def test_an_entry_of_version_1_has_no_compute_and_no_curves(write):
     assert "Test accuracy by class" in page_of(site, "herding")
 
 
+def test_what_an_imported_set_took_is_unknown(write):
+    made = boards.entry("dm")
+    foreign = made.card.model_copy(
+        update={"method": "import(format=pt-pair,space=pixel)", "seconds": 0.0}
+    )
+    brought = made.model_copy(update={"card": foreign})
+    assert rows.rows([brought])[0].seconds is None
+    site = write([brought])
+    index = html.unescape((site / "index.html").read_text("utf-8"))
+    assert re.search(r'class="cost" data-v="">unknown<', index)
+    page = next((site / "rows").iterdir()).read_text("utf-8")
+    for fact in ("Made in", "Set and one student"):
+        assert re.search(rf"<dt>{fact}</dt>\s*<dd>unknown</dd>", page)
+
+
 def test_every_row_has_a_page_with_card_recipe_commands_and_images(write, tmp_path):
     page = page_of(write(images=True), "dm")
     for fact in ("a shelf", "2.0 s", "4.0 kB", "Training loss", "Test accuracy by class",

@@ -9,7 +9,7 @@ resumed, shared between processes and stored like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -134,6 +134,16 @@ def check(question: Question) -> None:
     for arm in question.arms:
         CHECKS["trusts"](arm)
     CHECKS["methods"](question.method)
+
+
+def comparable(question: Question, failing: Container[str]) -> bool:
+    """Whether noisy labels will have scores, once all cells but those of these digests are done."""
+    replicates = range(question.replicates)
+    done = {
+        arm: {r for r in replicates if question.cell(arm, r).digest not in failing}
+        for arm in question.arms
+    }
+    return bool(done[NO_TRUST] and set.intersection(*filter(None, done.values())))
 
 
 @dataclass(frozen=True)

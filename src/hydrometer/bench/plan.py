@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hydrometer import digest, registry
 from hydrometer.types import REVISED, TRUST_LAYOUT, Budget, HydrometerError
@@ -189,6 +189,10 @@ class _Reader:
         value = self.table[name]
         if not isinstance(value, str) or not value:
             self._fault(self._line(name), f"{name} must be text")
+        elif name == "name" and not _is_file_name(value):
+            self._fault(
+                self._line(name), f"name {value!r} is not a plain file name; say where with `out`"
+            )
         return str(value)
 
     def _fault(self, line: int, reason: str) -> None:
@@ -225,13 +229,13 @@ def read_budget(text: str) -> Budget:
     kind, _, value = text.replace(" ", "").partition("=")
     try:
         if kind == "ipc":
-            return Budget(per_class=int(value))
+            return Budget(per_class=int(value)).some()
         if kind == "fraction":
-            return Budget(fraction=float(value))
+            return Budget(fraction=float(value)).some()
     except ValueError:
         kind = ""
     if kind == "bytes":
-        return Budget(bytes=read_bytes(value))
+        return Budget(bytes=read_bytes(value)).some()
     raise HydrometerError(
         f"cannot read budget {text!r}; write ipc=10, fraction=0.01 or bytes=200kB"
     )
@@ -242,6 +246,12 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f", did you mean {near[0]!r}?" if near else ""
     return f"no {kind} named {name!r}{hint}"
+
+
+def _is_file_name(text: str) -> bool:
+    """Whether a name stays in the folder it is put into, on every system."""
+    parts = PurePosixPath(text).name, PureWindowsPath(text).name
+    return parts == (text, text) and text not in (".", "..") and text.isprintable()
 
 
 def _spaceless(text: str) -> str:

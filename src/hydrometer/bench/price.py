@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import torch
 
@@ -27,6 +28,16 @@ from hydrometer.store import Store
 from hydrometer.types import CompressedSet, Cost, HydrometerError
 
 
+class Impossible(NamedTuple):
+    """A cell that cannot be run, and why."""
+
+    cell: Cell
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.cell}: {self.reason}"
+
+
 @dataclass(frozen=True)
 class Price:
     """The cost of all open cells together, work they share counted once.
@@ -36,8 +47,7 @@ class Price:
 
     cells: int
     cost: Cost
-    impossible: tuple[str, ...]
-    """Cells that cannot be run, each with its reason."""
+    impossible: tuple[Impossible, ...]
 
 
 def price(
@@ -48,14 +58,15 @@ def price(
     A set that is not made yet is stood in for by as many random images. Nothing is written.
     """
     cells = open_cells(plan, retry_failed)
-    costs, impossible = [], []
+    costs: list[Cost] = []
+    impossible: list[Impossible] = []
     with Store(plan.store if plan.store.is_file() else ":memory:") as store:
         for source, group in groupby(cells, lambda cell: cell.source):
             members = list(group)
             try:
                 lab = Lab(sources.load(source), device)
             except HydrometerError as error:
-                impossible += [f"{cell}: {error}" for cell in members]
+                impossible += [Impossible(cell, str(error)) for cell in members]
                 continue
             estimator = _Estimator(plan, lab)
             impossible += estimator.collect(members)
@@ -73,14 +84,16 @@ class _Estimator:
         self.likely: dict[str, CompressedSet] = {}
         self.last: tuple[Protocol, CompressedSet] | None = None
 
-    def collect(self, cells: list[Cell]) -> Iterator[str]:
+    def collect(self, cells: list[Cell]) -> Iterator[Impossible]:
         """Take up the trials of every cell; yields the ones that cannot be run."""
         for cell in cells:
             try:
                 protocol, subject = names.protocol(cell), self._subject(cell)
+                if not len(subject):
+                    raise HydrometerError(f"budget {cell.budget} buys no image to train on")
                 self._take_up(protocol, subject)
             except HydrometerError as error:
-                yield f"{cell}: {error}"
+                yield Impossible(cell, str(error))
             else:
                 self.last = protocol, subject
 

@@ -10,6 +10,7 @@ from hydrometer import digest, methods, registry, seeds
 from hydrometer.artifact import container
 from hydrometer.bench.plan import Cell, Plan, read_budget
 from hydrometer.execute import Observer
+from hydrometer.methods.budget import refuse_none
 from hydrometer.types import CompressedSet, HydrometerError, Source
 
 
@@ -46,10 +47,12 @@ def _recall(path: Path, observer: Observer) -> CompressedSet | None:
 
 
 def _make(path: Path, cell: Cell, source: Source) -> CompressedSet:
+    budget = read_budget(cell.budget)
+    refuse_none(source, budget)
     made = methods.compress(
         source,
         registry.parse(cell.method),
-        read_budget(cell.budget),
+        budget,
         trust=registry.parse(cell.trust) if cell.trust else None,
         rng=seeds.numpy_rng(cell.seed, f"method/{cell.method}"),
         seed=cell.seed,

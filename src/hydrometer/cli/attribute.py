@@ -17,6 +17,7 @@ from hydrometer.cli.options import (
     SourceOption,
     StoreOption,
     VerboseOption,
+    again,
     new_file,
 )
 
@@ -83,7 +84,7 @@ def command(
 
     changes = {} if seeds is None else {"seeds": str(seeds)}
     named = [protocol] if across is None else registry.listed(across)
-    chosen = [protocols.load(name).changed(changes) for name in named]
+    chosen = [protocols.adjusted(name, changes) for name in named]
     against = None if reference is None else protocols.load(reference).settings
     if across is None and len(paths) > 1:
         raise HydrometerError("attribute takes one set; give --across to compare several")
@@ -108,8 +109,18 @@ def command(
                 talk.print(said)
         found = attribution.attribute(planned, lab, runs, observer, execute)
     if out is not None:
-        told = f"hydrometer attribute {paths[0]} --source {source} --protocol '{chosen[0].name}'"
-        page.write(out, found, command=f"{told} --fraction {fraction}")
+        told = again(
+            "attribute",
+            paths[0],
+            source=source,
+            protocol=chosen[0].name,
+            reference=reference,
+            fraction=fraction,
+            on=None if on == DEFAULT_ON else on,
+            store=None if store == DEFAULT_STORE else store,
+            out=out,
+        )
+        page.write(out, found, command=told)
     write(found.model_dump_json() if json else attribution_table(found))
 
 

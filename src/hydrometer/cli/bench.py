@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hydrometer import units
 from hydrometer.cli.options import (
     DEFAULT_ON,
     DryRunOption,
@@ -65,7 +66,8 @@ def run(
 
     asked = names.read(plan)
     if dry_run:
-        show_price(asked, retry_failed, json, on)
+        if show_price(asked, retry_failed, json, on):
+            raise typer.Exit(FAILED)
         return
     finish(asked, on, ahead, retry_failed=retry_failed, log=log, quiet=quiet, verbose=verbose)
     found = results.progress(asked)
@@ -119,11 +121,16 @@ def finish(
                 talk.print(cell_line(result))
 
 
-def show_price(plan: Plan, retry_failed: bool, json: bool, on: str) -> None:
-    """Print what is left to pay on this machine, and the cells that cannot be run."""
+def show_price(plan: Plan, retry_failed: bool, json: bool, on: str) -> set[str]:
+    """Print what is left to pay on this machine, and the cells that will have failed at the end.
+
+    Returns:
+        The digests of those cells: they cannot be run, or failed before and are not to be tried again.
+    """
     import dataclasses
     import json as encoder
 
+    from hydrometer.bench import results
     from hydrometer.bench.price import price
     from hydrometer.cli.console import write
     from hydrometer.engine.environment import default_device
@@ -133,19 +140,30 @@ def show_price(plan: Plan, retry_failed: bool, json: bool, on: str) -> None:
     device = default_device()
     with executor(on if on_this_machine(on) else DEFAULT_ON) as execute:
         found = price(plan, device, retry_failed=retry_failed, execute=execute)
+    before = () if retry_failed else results.progress(plan).failed
     if json:
-        write(encoder.dumps({"plan": plan.name} | dataclasses.asdict(found)))
-        return
-    write(text.cost(found.cost, f"{plan.name}, {found.cells:,} cells", device.type))
-    write("making the sets comes on top")
-    for reason in found.impossible:
-        write(f"cannot run {reason}")
+        told = {
+            "plan": plan.name,
+            "cells": found.cells,
+            "cost": dataclasses.asdict(found.cost),
+            "impossible": list(map(str, found.impossible)),
+            "failed": [result.model_dump(mode="json") for result in before],
+        }
+        write(encoder.dumps(told))
+    else:
+        what = f"{plan.name}, {units.counted(found.cells, 'cell')}"
+        write(text.cost(found.cost, what, device.type))
+        if found.cells > len(found.impossible):
+            write("making the sets comes on top")
+        for impossible in found.impossible:
+            write(f"cannot run {impossible}")
+        for result in before:
+            write(f"not tried again without --retry-failed: {cell_line(result)}")
+    return {one.cell.digest for one in found.impossible} | {result.digest for result in before}
 
 
 def cell_line(result: CellResult) -> str:
     """One ended cell as one line."""
-    from hydrometer import units
-
     trusting = f", trust {result.trust}" if result.trust else ""
     what = f"{result.method} ({result.budget}, seed {result.seed}{trusting}) on {result.source}"
     judge = f"{result.protocol} with {result.student}" if result.student else result.protocol
@@ -172,15 +190,14 @@ def progress_json(found: Progress) -> str:
 
 def progress_text(found: Progress) -> str:
     """The progress of a plan: one line, then one for each failed cell."""
-    from hydrometer import units
-
     time = "" if not found.left else ", time not known yet"
     if found.left and found.seconds_left is not None:
         time = f", about {units.duration(found.seconds_left)}"
     head = (
-        f"{found.name}: {found.done:,} of {found.cells:,} cells done, "
+        f"{found.name}: {found.done:,} of {units.counted(found.cells, 'cell')} done, "
         f"{len(found.failed):,} failed, {found.left:,} left{time}"
     )
-    by = f", {found.processes:,} processes at work" if found.processes else ""
-    lines = [head, f"{found.students:,} students in the store{by}"]
+    workers = units.counted(found.processes, "process", "processes")
+    by = f", {workers} at work" if found.processes else ""
+    lines = [head, f"{units.counted(found.students, 'student')} in the store{by}"]
     return "\n".join([*lines, *map(cell_line, found.failed)])

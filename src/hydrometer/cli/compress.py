@@ -55,12 +55,14 @@ def command(
     from hydrometer.artifact import container
     from hydrometer.cli.console import talk, working, write
     from hydrometer.cli.describe import set_json
+    from hydrometer.methods.budget import refuse_none
     from hydrometer.methods.codec import read, warnings
     from hydrometer.methods.select import manifest as manifests
     from hydrometer.report import text
 
     limit = budget(ipc, fraction, size)
     spec, stored_as, loaded = registry.parse(method), read(codec), sources.load(source)
+    refuse_none(loaded, limit)
     with working(f"{spec} on {source}"):
         made = methods.compress(
             loaded,
@@ -81,6 +83,6 @@ def command(
         write(set_json(out, made))
     else:
         write(
-            f"{out}: {len(made)} images by {made.card.title}, {text.bytes(made.card.bytes.total)}, "
-            f"{text.duration(made.card.seconds)}"
+            f"{out}: {text.counted(len(made), 'image')} by {made.card.title}, "
+            f"{text.bytes(made.card.bytes.total)}, {text.duration(made.card.seconds)}"
         )

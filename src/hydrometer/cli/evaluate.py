@@ -20,6 +20,7 @@ from hydrometer.cli.options import (
     StoreOption,
     StudentOption,
     VerboseOption,
+    again,
     new_file,
     on_this_machine,
 )
@@ -89,16 +90,18 @@ def command(
     from hydrometer.types import HydrometerError
 
     changes = {"student": student, "epochs": epochs, "seeds": seeds, "precision": precision}
-    extra = protocols.read_changes(",".join(change or ()))
-    chosen = protocols.load(protocol).changed(
-        {k: str(v) for k, v in changes.items() if v is not None} | extra
+    chosen = protocols.adjusted(
+        protocol,
+        {k: str(v) for k, v in changes.items() if v is not None},
+        *map(protocols.read_changes, change or ()),
     )
     subject = container.load(path)
     lab = Lab(sources.load(source), default_device())
+    named = chosen.name  # without the bank, which is known by its folder
     if bank is not None:
         if not on_this_machine(on):
             raise HydrometerError(f"--bank is read by this process alone; leave out --on {on}")
-        chosen = chosen.changed({"bank": lab.add_bank(open_bank(bank))})
+        chosen = protocols.adjusted(chosen.name, {"bank": lab.add_bank(open_bank(bank))})
     place = DEFAULT_ON if dry_run and not on_this_machine(on) else on
     with executor(place) as execute, Store(store) as runs:
         plan = verdict.plan(subject, chosen, lab)
@@ -121,7 +124,16 @@ def command(
                 {plan.subject.digest: plan.subject},
                 used,
                 title=f"{subject.card.title} on {lab.source.name}",
-                command=f"hydrometer evaluate {path} --source {source} --protocol '{chosen.name}'",
+                command=again(
+                    "evaluate",
+                    path,
+                    source=source,
+                    protocol=named,
+                    bank=bank,
+                    on=None if on == DEFAULT_ON else on,
+                    store=None if store == DEFAULT_STORE else store,
+                    report=report,
+                ),
             )
     if json:
         write(judged.model_dump_json())

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hydrometer import units
 from hydrometer.cli.options import JsonOption, OutOption, SourceOption, new_file
 
 
@@ -82,4 +83,4 @@ def command(
         write(set_json(out, made))
     else:
         kind = "soft" if made.soft is not None else "hard"
-        write(f"{out}: {len(made)} images with {kind} labels; look at {sheet}")
+        write(f"{out}: {units.counted(len(made), 'image')} with {kind} labels; look at {sheet}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hydrometer import units
 from hydrometer.cli.options import (
     DEFAULT_ON,
     BytesOption,
@@ -21,7 +22,7 @@ from hydrometer.cli.options import (
     StudentOption,
     VerboseOption,
     budget,
-    new_place,
+    new_folder,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def command(
         typer.Option("--set", help="Any other setting, e.g. epochs=20. Renames the protocol."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of sets and runs.", callback=new_place)
+        Path, typer.Option("--out", "-o", help="Folder of sets and runs.", callback=new_folder)
     ] = Path("noisy"),
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try arms again that failed before.")
@@ -76,26 +77,28 @@ def command(
     from hydrometer.bench import noisy
     from hydrometer.cli.bench import finish, show_price
     from hydrometer.cli.console import write
+    from hydrometer.methods.budget import refuse_none
     from hydrometer.protocols.noisy import REPLICATES
     from hydrometer.sources.noise import NoisySource
 
     limit = budget(ipc, fraction, size)
-    changes = protocols.read_changes(",".join(change or ()))
-    changes |= {"student": student} if student else {}
+    changes = [{"student": student} if student else {}, *map(protocols.read_changes, change or ())]
     asked = noisy.Question(
         source=source,
         method=str(registry.parse(method)),
         budget=str(limit),
         trusts=tuple(str(registry.parse(name)) for name in registry.listed(trust)),
-        protocol=protocols.load(protocol).changed(changes).name,
+        protocol=protocols.adjusted(protocol, *changes).name,
         replicates=noise_seeds or REPLICATES,
     )
     noisy.check(asked)
     loaded = sources.load(sources.redrawn(source, 0))
+    refuse_none(loaded, limit)
     notes = loaded.notes if isinstance(loaded, NoisySource) else ()
     plan = noisy.plan(out.name, out, [asked])
     if dry_run:
-        show_price(plan, retry_failed, json, on)
+        if not noisy.comparable(asked, show_price(plan, retry_failed, json, on)):
+            raise typer.Exit(FAILED)
         return
     finish(plan, on, retry_failed=retry_failed, log=log, quiet=quiet, verbose=verbose)
     found = noisy.answer(asked, noisy.known(plan), notes)
@@ -116,7 +119,7 @@ def answer_table(found: Answer) -> str:
 
     out = Console(file=io.StringIO(), width=118, highlight=False, color_system=None, markup=False)
     n = len(found.noisy[0].by_replicate) if found.noisy else 0
-    out.print(f"{found.method}, {found.budget}: {found.protocol}, {n} noise seeds")
+    out.print(f"{found.method}, {found.budget}: {found.protocol}, {units.counted(n, 'noise seed')}")
     for name, scores in ((found.source, found.noisy), (found.clean_source, found.clean)):
         table = Table(box=box.SIMPLE, title=f"on {name}", title_justify="left")
         for position, column in enumerate(words.HEAD):

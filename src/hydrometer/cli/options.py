@@ -35,9 +35,61 @@ def new_place(path: Path | None) -> Path | None:
     return path
 
 
+def new_folder(path: Path | None) -> Path | None:
+    """The path of a folder to write, refused before any work is done if it cannot be one."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise HydrometerError(f"{path} is a file; name a folder to write, such as {path.stem}-out")
+    return new_place(path)
+
+
+def again(*words: object, **options: object) -> str:
+    """The command line that does something again, ready for a shell; options of None are left out.
+
+    Plug-in files are named with it, for without them it may know fewer names.
+
+    >>> again("report", "board", out="my site", title=None)
+    "hydrometer report board --out 'my site'"
+    """
+    import shlex
+
+    from hydrometer import registry
+
+    uses = [word for path in dict.fromkeys(registry.used()) for word in ("--use", path)]
+    given = [
+        word
+        for name, value in options.items()
+        if value is not None
+        for word in (f"--{name}", value)
+    ]
+    return shlex.join(map(str, ("hydrometer", *uses, *words, *given)))
+
+
+def known_executor(on: str) -> str:
+    """The executor that was asked for, refused before any work is done if there is none of its name."""
+    if on != DEFAULT_ON:
+        from hydrometer import registry
+
+        registry.get("executor", on.partition(":")[0])
+    return on
+
+
+def known_loggers(log: list[str] | None) -> list[str] | None:
+    """The loggers that were asked for, refused before any work is done if one does not exist.
+
+    What a dry run needs to say as well, while it opens none of them.
+    """
+    if log:
+        from hydrometer import loggers
+
+        for text in log:
+            loggers.known(text)
+    return log
+
+
 def budget(ipc: int | None, fraction: float | None, size: str | None) -> Budget:
-    """The budget of the three options; all but one of them must be left out."""
-    return Budget(per_class=ipc, fraction=fraction, bytes=units.read_bytes(size) if size else None)
+    """The budget of the three options; all but one of them must be left out, and it must buy some."""
+    stored = units.read_bytes(size) if size else None
+    return Budget(per_class=ipc, fraction=fraction, bytes=stored).some()
 
 
 SourceOption = Annotated[
@@ -76,6 +128,7 @@ LogOption = Annotated[
     typer.Option(
         help="Also log students and verdicts: tensorboard:DIR, mlflow, mlflow:EXPERIMENT (repeatable).",
         metavar="LOGGER",
+        callback=known_loggers,
     ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="File to write.", callback=new_file)]
@@ -89,6 +142,7 @@ OnOption = Annotated[
         help="Where students are trained: local, local:N, serial, ray, ray:auto, ray://HOST:PORT, "
         "torchrun (hydrometer list executors; docs/clusters.md).",
         metavar="EXECUTOR",
+        callback=known_executor,
     ),
 ]
 DEFAULT_STORE = Path("runs.sqlite")

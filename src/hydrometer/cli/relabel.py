@@ -13,14 +13,14 @@ from hydrometer.cli.options import (
     SetArgument,
     SourceOption,
     VerboseOption,
-    new_place,
+    new_folder,
 )
 
 
 def command(
     path: SetArgument,
     source: SourceOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", callback=new_place)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", callback=new_folder)],
     protocol: Annotated[
         str, typer.Option("--protocol", "-p", help="Whose teacher, views and epochs.")
     ] = "rd3-quick@1",

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydrometer.cli.options import DEFAULT_STORE, JsonOption, StoreOption, new_file, new_place
+from hydrometer import units
+from hydrometer.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    StoreOption,
+    again,
+    new_file,
+    new_place,
+)
 from hydrometer.types import HydrometerError
 
 if TYPE_CHECKING:
@@ -80,29 +88,17 @@ def command(
             sets,
             attributions,
             title,
-            told_again(asked, site, sets, attributions, title),
+            again("report", asked, out=site, sets=sets, attributions=attributions, title=title),
         )
     if latex is not None:
         write_latex(latex, entries)
     written = [str(path) for path in (site, csv, parquet, latex) if path is not None]
     told = {"verdicts": len(entries), "written": written}
-    write(encoder.dumps(told) if json else f"{len(entries)} verdicts: {', '.join(written)}")
-
-
-def told_again(
-    asked: Path, site: Path, sets: Path | None, attributions: Path | None, title: str | None
-) -> str:
-    """The command that writes a site again.
-
-    >>> told_again(Path("board"), Path("my site"), None, None, "Ours")
-    "hydrometer report board --out 'my site' --title Ours"
-    """
-    import shlex
-
-    words = ["hydrometer", "report", str(asked), "--out", str(site)]
-    more = {"--sets": sets, "--attributions": attributions, "--title": title}
-    words += [str(w) for name, value in more.items() if value is not None for w in (name, value)]
-    return shlex.join(words)
+    write(
+        encoder.dumps(told)
+        if json
+        else f"{units.counted(len(entries), 'verdict')}: {', '.join(written)}"
+    )
 
 
 def page_for(out: Path | None) -> Path | None:
@@ -128,15 +124,15 @@ def read_store(
     with Store(path) as held:
         judged = verdicts.latest(held.verdicts())
         if page is not None:
-            write_page(page, held, judged, sets or path.parent / "sets")
+            write_page(page, held, judged, sets)
         for file, export_to in ((csv, export.to_csv), (parquet, export.to_parquet)):
             if file is not None:
                 export_to(held.runs(), file)
         return entries_of(held, judged)
 
 
-def write_page(path: Path, store: Store, judged: list[Verdict], folder: Path) -> None:
-    """Write the one HTML page, with the images of those sets that are in the folder."""
+def write_page(path: Path, store: Store, judged: list[Verdict], sets: Path | None) -> None:
+    """Write the one HTML page, with the images of those sets that are in the folder of sets."""
     from hydrometer.report import page
 
     if not judged:
@@ -145,10 +141,10 @@ def write_page(path: Path, store: Store, judged: list[Verdict], folder: Path) ->
     page.write(
         path,
         judged,
-        load_sets(folder, {v.set_digest for v in judged}),
+        load_sets(sets or store.path.parent / "sets", {v.set_digest for v in judged}),
         runs.values(),
         title=f"Hydrometer: {store.path.name}",
-        command=f"hydrometer report --store {store.path} --out {path}",
+        command=again("report", store.path, out=path, sets=sets),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydrometer.cli.options import JsonOption
+from hydrometer.types import HydrometerError
 
 if TYPE_CHECKING:
     from hydrometer.types import CompressedSet
@@ -31,11 +32,25 @@ def command(
         return show_bank(Path(name), json)
     if "@" in name or "{" in name:
         return show_protocol(name, json)
+    if "(" in name:
+        name = registry.parse(name).name  # as cards spell it, with its arguments
     kinds = [kind for kind in registry.PACKAGES if name in registry.names(kind)]
     if not kinds:
-        known = sorted({n for kind in registry.PACKAGES for n in registry.names(kind)})
-        raise registry.unknown("thing", name, known)
+        raise nearest(name, sorted({n for kind in registry.PACKAGES for n in registry.names(kind)}))
     return show_plugins(name, kinds, json)
+
+
+def nearest(name: str, known: list[str]) -> HydrometerError:
+    """The error for a name of no kind: those that are most like it, for all would fill the screen."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(
+        name, known, n=3, cutoff=0.0
+    )
+    return HydrometerError(
+        f"no thing named {name!r}; did you mean {' or '.join(map(repr, near))}? "
+        "`hydrometer list` shows all"
+    )
 
 
 def show_plugins(name: str, kinds: list[str], json: bool) -> None:
@@ -97,14 +112,16 @@ def show_set(path: Path, json: bool) -> None:
         return
     shape = "×".join(map(str, loaded.images.shape[1:]))
     kind = str(loaded.images.dtype).removeprefix("torch.")
-    write(f"{path}: {len(loaded)} images {shape} {kind}, {len(card.classes)} classes")
+    counts = text.counted(len(loaded), "image"), text.counted(len(card.classes), "class", "classes")
+    write(f"{path}: {counts[0]} {shape} {kind}, {counts[1]}")
+    including = ", scoring and its networks included" if card.seconds else ""
     for label, value in (
         ("digest", loaded.digest),
         ("source", f"{card.source} ({card.source_digest})"),
         ("method", card.method),
         ("budget", card.budget),
         ("seed", card.seed),
-        ("time", f"{text.duration(card.seconds)}, scoring and its networks included"),
+        ("time", text.made_in(card) + including),
         ("labels", "soft" if loaded.soft is not None else "hard"),
         ("bytes", pieces(loaded)),
         ("as files", as_files(loaded)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydrometer.cli.options import JsonOption, SourceOption, new_place
+from hydrometer.cli.options import JsonOption, SourceOption, new_folder
 
 if TYPE_CHECKING:
     from hydrometer.methods.trust.records import Summary
@@ -19,7 +19,7 @@ def command(
         str, typer.Option("--trust", "-t", help="e.g. tad, combined, cleanlab(features=pixels).")
     ] = "tad",
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder to write.", callback=new_place)
+        Path, typer.Option("--out", "-o", help="Folder to write.", callback=new_folder)
     ] = Path("trust"),
     seed: Annotated[int, typer.Option(help="Seed of everything random in the estimator.")] = 0,
     json: JsonOption = False,

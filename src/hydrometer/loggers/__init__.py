@@ -26,14 +26,24 @@ class Logger(Protocol):
         """Nothing more comes."""
 
 
+def known(text: str) -> Spec:
+    """The logger that a text names, which is looked up and not opened.
+
+    Raises:
+        HydrometerError: There is no such logger.
+    """
+    spec = Spec(text.strip().partition(":")[0].lower())
+    registry.get("logger", spec.name)
+    return spec
+
+
 def load(text: str) -> Logger:
     """The logger that `NAME` or `NAME:PLACE` asks for, ready to take rows.
 
     Raises:
         HydrometerError: There is no such logger, its library is missing, or its place does not fit.
     """
-    name, _, place = text.strip().partition(":")
-    made: Logger = registry.build("logger", Spec(name.lower()), place)
+    made: Logger = registry.build("logger", known(text), text.strip().partition(":")[2])
     return made
 
 

@@ -29,6 +29,18 @@ def per_class(source: Source, budget: Budget, extra: int = 0) -> list[int]:
     return [int(w) for w in wanted]
 
 
+def refuse_none(source: Source, budget: Budget) -> None:
+    """Refuse a share of a source that is no image; of bytes only the method knows what they buy.
+
+    Raises:
+        HydrometerError: The fraction is of less than half an image.
+    """
+    if budget.fraction is not None and not sum(per_class(source, budget)):
+        raise HydrometerError(
+            f"budget {budget} is no image of the {len(source.train)} in train; raise the budget"
+        )
+
+
 def bytes_per_image(source: Source) -> int:
     """Bytes of one uint8 image with its hard label."""
     c, h, w = source.shape

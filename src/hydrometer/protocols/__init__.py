@@ -159,12 +159,41 @@ def release(
 
 def load(name: str) -> Protocol:
     """The protocol a name asks for: `ddranking-hard@1`, or changed, `ddranking-hard@1{epochs=100}`."""
+    released, written = _written(name)
+    return released.changed(written)
+
+
+def adjusted(name: str, *options: dict[str, str]) -> Protocol:
+    """The protocol a name asks for, with the settings that options give it.
+
+    Raises:
+        HydrometerError: As `load`; or the name and an option, or two options, differ about a setting.
+    """
+    released, wanted = _written(name)
+    for setting, text in (pair for option in options for pair in option.items()):
+        _refuse_two(released, setting, wanted.setdefault(setting, text), text)
+    return released.changed(wanted)
+
+
+def _refuse_two(released: Protocol, setting: str, first: str, second: str) -> None:
+    """Refuse two values of one setting; two spellings of one value are one."""
+    if first == second:
+        return
+    one, other = (released.changed({setting: text}).settings for text in (first, second))
+    if one != other:
+        raise HydrometerError(
+            f"setting {setting} is given twice, as {first} and as {second}; give it once"
+        )
+
+
+def _written(name: str) -> tuple[Protocol, dict[str, str]]:
+    """The released protocol of a name, and the changes in its braces."""
     match = re.fullmatch(r"([^{}]+?)(?:\{(.*)\})?", name.strip())
     if match is None:
         raise HydrometerError(f"cannot read protocol {name!r}; write name@version{{setting=value}}")
     base, inside = match.groups()
     found: Protocol = registry.get("protocol", base if "@" in base else _latest(base))
-    return found.changed(read_changes(inside or ""))
+    return found, read_changes(inside or "")
 
 
 def read_changes(text: str) -> dict[str, str]:
@@ -174,7 +203,11 @@ def read_changes(text: str) -> dict[str, str]:
         key, equals, value = part.partition("=")
         if not equals:
             raise HydrometerError(f"cannot read {part!r}; changes are setting=value")
-        changes[key.strip()] = value.strip()
+        setting, asked = key.strip(), value.strip()
+        if changes.setdefault(setting, asked) != asked:
+            raise HydrometerError(
+                f"setting {setting} is given twice, as {changes[setting]} and as {asked}; give it once"
+            )
     return changes
 
 

@@ -74,7 +74,7 @@ def facts(verdict: Verdict, compressed: CompressedSet | None) -> tuple[tuple[str
         "Source": f"{card.source}, {len(card.classes):,} classes ({card.source_digest})",
         "Budget": text.budget(card.budget),
         "Seed": "none" if card.seed is None else str(card.seed),
-        "Made in": text.duration(card.seconds) if card.seconds else "not known",
+        "Made in": text.made_in(card),
         "Stored": f"{text.bytes(card.bytes.total)}: {stored}",
         "Digest": verdict.set_digest,
     }

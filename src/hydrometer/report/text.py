@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from hydrometer import metrics, registry
 from hydrometer.stats.bootstrap import ENOUGH_SEEDS
-from hydrometer.types import Cost, Estimate, Trusted, Verdict
+from hydrometer.types import Card, Cost, Estimate, Trusted, Verdict
 from hydrometer.units import bytes as bytes
+from hydrometer.units import counted as counted
 from hydrometer.units import duration as duration
 from hydrometer.units import read_bytes as read_bytes
 
@@ -125,12 +126,21 @@ def trust(found: Trusted) -> str:
 def cost(found: Cost, what: str, device: str) -> str:
     """What an evaluation will take, as one sentence."""
     left = found.students - found.done
+    if not found.students:
+        return f"{what}: nothing to train"
     if not left:
+        if found.students == 1:
+            return f"{what}: the one student is stored, nothing to train"
         return f"{what}: all {found.students:,} students are stored, nothing to train"
-    students = f"{left:,} student{'s' * (left != 1)} to train on {device}"
+    students = f"{counted(left, 'student')} to train on {device}"
     stored = f", {found.done:,} of {found.students:,} stored" if found.done else ""
     time = "" if found.seconds is None else f", about {duration(found.seconds)}"
-    return f"{what}: {students}{stored}, {found.steps:,} steps{time}"
+    return f"{what}: {students}{stored}, {counted(found.steps, 'step')}{time}"
+
+
+def made_in(card: Card) -> str:
+    """How long a set took to make; nobody knows it of one that was imported."""
+    return duration(card.seconds) if card.seconds else "unknown"
 
 
 def arm(name: str) -> str:

@@ -209,8 +209,8 @@ def _facts(
     """The card, and what the board adds to it."""
     entry = row.entry
     more = [("Where to get it", entry.set.where)] if entry.set.where else []
-    if row.seconds is not None:
-        more.append(("Set and one student", text.duration(row.seconds)))
+    took = "unknown" if row.seconds is None else text.duration(row.seconds)
+    more.append(("Set and one student", took))
     if entry.steps:
         more.append(("Steps of all students", f"{entry.steps:,}"))
     if entry.teacher_bytes:

@@ -135,9 +135,9 @@ def regime(entry: Entry) -> str:
 
 
 def _seconds(entry: Entry) -> float | None:
-    """Making the set, and training one student on it at the chosen rate."""
+    """Making the set, and training one student on it at the chosen rate, where both are known."""
     trained = [run.seconds for run in figures.chosen(entry.subject, entry.full_runs) if run.seconds]
-    return entry.card.seconds + fmean(trained) if trained else None
+    return entry.card.seconds + fmean(trained) if trained and entry.card.seconds else None
 
 
 def metrics_of(found: Sequence[Row]) -> list[tuple[str, str, str]]:
