@@ -3,11 +3,19 @@ from pathlib import Path
 
 import pytest
 
+from hydrometer import registry
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _private_cache(tmp_path_factory):
     """Keep decoded caches and teachers of a test session out of the user's home."""
     os.environ["HYDROMETER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _no_plug_in_files(monkeypatch):
+    """Files that a test loads with `use` are named in no command of a later one."""
+    monkeypatch.setattr(registry, "_used", [])
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,6 @@ def command(page):
 @pytest.fixture
 def plugin(monkeypatch, tmp_path):
     """A file with a plug-in that only `--use` finds; forgotten afterwards."""
-    monkeypatch.setattr(registry, "_used", [])
     registry.names("schedule")
     monkeypatch.setitem(registry._found, "schedule", dict(registry._found["schedule"]))
     path = tmp_path / "my plug-ins.py"
