@@ -148,9 +148,15 @@ def used() -> tuple[Path, ...]:
     return tuple(_used)
 
 
-def unknown(kind: str, name: str, known: list[str]) -> HydrometerError:
-    """The error for a name that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(name, known, n=3 if len(known) > FEW else 1)
+def unknown(kind: str, name: str, known: list[str], *, listable: bool = True) -> HydrometerError:
+    """The error for a name that does not exist, with the nearest one that does.
+
+    Where none is near all are listed, or the least far, where all would fill the screen.
+    """
+    count = 3 if len(known) > FEW else 1
+    near = difflib.get_close_matches(name, known, n=count)
+    if not near and not listable:
+        near = difflib.get_close_matches(name, known, n=count, cutoff=0.0)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     if near and len(known) > FEW:
         return HydrometerError(f"no {kind} named {name!r}; {hint}`hydrometer list` shows all")

@@ -127,12 +127,13 @@ def test_sentence_calls_a_tie_a_tie(gain, make_verdict):
     )
 
 
-def test_sentence_claims_nothing_from_few_seeds(make_verdict):
+@pytest.mark.parametrize(("n", "said"), [(4, "4 seeds do"), (1, "1 seed does")])
+def test_sentence_claims_nothing_from_few_seeds(make_verdict, n, said):
     verdict = make_verdict()
-    few = verdict.estimates["ior"].model_copy(update={"n": 4})
+    few = verdict.estimates["ior"].model_copy(update={"n": n})
     verdict = verdict.model_copy(update={"estimates": verdict.estimates | {"ior": few}})
     assert text.sentence(verdict).endswith(
-        "; 4 seeds do not tell whether the difference from random is chance."
+        f"; {said} not tell whether the difference from random is chance."
     )
 
 

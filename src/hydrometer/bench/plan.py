@@ -55,7 +55,7 @@ class Cell:
         """What its set depends on through trust: estimator, layout, and revision if there was one."""
         if not self.trust:
             return ()
-        estimator = self.trust.partition("(")[0].strip().lower()
+        estimator = registry.parse(self.trust).name
         revision = (REVISED[estimator],) if estimator in REVISED else ()
         return self.trust, TRUST_LAYOUT, *revision
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydrometer.cli.options import JsonOption
-from hydrometer.types import HydrometerError
 
 if TYPE_CHECKING:
     from hydrometer.types import CompressedSet
@@ -36,21 +35,9 @@ def command(
         name = registry.parse(name).name  # as cards spell it, with its arguments
     kinds = [kind for kind in registry.PACKAGES if name in registry.names(kind)]
     if not kinds:
-        raise nearest(name, sorted({n for kind in registry.PACKAGES for n in registry.names(kind)}))
+        known = sorted({n for kind in registry.PACKAGES for n in registry.names(kind)})
+        raise registry.unknown("thing", name, known, listable=False)
     return show_plugins(name, kinds, json)
-
-
-def nearest(name: str, known: list[str]) -> HydrometerError:
-    """The error for a name of no kind: those that are most like it, for all would fill the screen."""
-    import difflib
-
-    near = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(
-        name, known, n=3, cutoff=0.0
-    )
-    return HydrometerError(
-        f"no thing named {name!r}; did you mean {' or '.join(map(repr, near))}? "
-        "`hydrometer list` shows all"
-    )
 
 
 def show_plugins(name: str, kinds: list[str], json: bool) -> None:

@@ -14,19 +14,17 @@ from __future__ import annotations
 import dataclasses
 
 from hydrometer.protocols import (
-    DSA,
-    HALF_WAY,
-    SGD,
     SOFT,
     Case,
     Settings,
+    as_mtt,
     learned_rates,
     random_sets,
     recipe,
     release,
     seeds_of,
 )
-from hydrometer.types import Arm, HydrometerError, Spec
+from hydrometer.types import Arm, HydrometerError
 
 
 def arms(case: Case, settings: Settings) -> list[Arm]:
@@ -48,23 +46,11 @@ def arms(case: Case, settings: Settings) -> list[Arm]:
     ]
 
 
-_SETTINGS = Settings(
-    epochs=1000,
-    batch=128,
-    optimiser=SGD,
-    schedule=HALF_WAY,
-    rates=(0.01,),
-    seeds=5,
-    augment=DSA,
-    whiten=Spec("zca", (("eps", 0.1),)),
-    loss=SOFT,
-)
-
 for _version, _batch in ((1, 256), (2, 128)):
     release(
         f"as-datm@{_version}",
         about=f"DATM's own evaluation: ZCA, DSA, learned labels and rate, 1000 epochs, batch {_batch}",
-        settings=dataclasses.replace(_SETTINGS, batch=_batch),
+        settings=dataclasses.replace(as_mtt.SETTINGS, batch=_batch, loss=SOFT),
         metrics=("accuracy",),
         build=arms,
     )

@@ -17,18 +17,20 @@ def arms(case: Case, settings: Settings) -> list[Arm]:
     return beside_random(case, settings, recipe(settings, case.source))
 
 
+SETTINGS = Settings(
+    epochs=300,
+    batch=256,
+    optimiser=SGD,
+    schedule=HALF_WAY,
+    rates=(0.01,),
+    seeds=5,
+    augment=(),
+)
+
 release(
     "as-dc@1",
     about="DC's own evaluation: 300 epochs of SGD 0.01, no augmentation, hard labels",
-    settings=Settings(
-        epochs=300,
-        batch=256,
-        optimiser=SGD,
-        schedule=HALF_WAY,
-        rates=(0.01,),
-        seeds=5,
-        augment=(),
-    ),
+    settings=SETTINGS,
     metrics=("accuracy", "ior"),
     build=arms,
 )

@@ -9,36 +9,16 @@ where the authors report the best of several iterates on the test set.
 
 from __future__ import annotations
 
-from hydrometer.protocols import (
-    DSA,
-    HALF_WAY,
-    SGD,
-    Case,
-    Settings,
-    beside_random,
-    recipe,
-    release,
-)
-from hydrometer.types import Arm
+import dataclasses
 
+from hydrometer.protocols import DSA, as_dc, release
 
-def arms(case: Case, settings: Settings) -> list[Arm]:
-    """The subject, and random real images under the same settings."""
-    return beside_random(case, settings, recipe(settings, case.source))
-
+SETTINGS = dataclasses.replace(as_dc.SETTINGS, epochs=1000, augment=DSA)
 
 release(
     "as-dsa@1",
     about="DSA's and DM's own evaluation: 1000 epochs of SGD 0.01, DSA, hard labels",
-    settings=Settings(
-        epochs=1000,
-        batch=256,
-        optimiser=SGD,
-        schedule=HALF_WAY,
-        rates=(0.01,),
-        seeds=5,
-        augment=DSA,
-    ),
+    settings=SETTINGS,
     metrics=("accuracy", "ior"),
-    build=arms,
+    build=as_dc.arms,
 )

@@ -24,16 +24,7 @@ import dataclasses
 from hydrometer.artifact.composites import expand
 from hydrometer.artifact.container import identity
 from hydrometer.engine.data import pixels
-from hydrometer.protocols import (
-    DSA,
-    HALF_WAY,
-    SGD,
-    Case,
-    Settings,
-    beside_random,
-    recipe,
-    release,
-)
+from hydrometer.protocols import Case, Settings, as_dsa, beside_random, recipe, release
 from hydrometer.types import Arm, CompressedSet
 
 _FACTOR = 2
@@ -66,15 +57,7 @@ def enlarged(subject: CompressedSet) -> CompressedSet:
 release(
     "as-idm@1",
     about="IDM's own evaluation: enlarged tiles, 1000 epochs of SGD 0.01, DSA, hard labels",
-    settings=Settings(
-        epochs=1000,
-        batch=256,
-        optimiser=SGD,
-        schedule=HALF_WAY,
-        rates=(0.01,),
-        seeds=5,
-        augment=DSA,
-    ),
+    settings=as_dsa.SETTINGS,
     metrics=("accuracy",),
     build=arms,
 )

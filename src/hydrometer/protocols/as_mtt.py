@@ -13,39 +13,22 @@ from __future__ import annotations
 
 import dataclasses
 
-from hydrometer.protocols import (
-    DSA,
-    HALF_WAY,
-    SGD,
-    Case,
-    Settings,
-    beside_random,
-    learned_rates,
-    recipe,
-    release,
-)
+from hydrometer.protocols import Case, Settings, as_dc, as_dsa, learned_rates, release
 from hydrometer.types import Arm, Spec
+
+SETTINGS = dataclasses.replace(as_dsa.SETTINGS, whiten=Spec("zca", (("eps", 0.1),)))
 
 
 def arms(case: Case, settings: Settings) -> list[Arm]:
     """The subject, and random real images under the same settings, both at the learned rate."""
     at_rate = dataclasses.replace(settings, rates=learned_rates(case, settings))
-    return beside_random(case, at_rate, recipe(at_rate, case.source))
+    return as_dc.arms(case, at_rate)
 
 
 release(
     "as-mtt@1",
     about="MTT's own evaluation: ZCA, DSA, the learned rate, 1000 epochs, hard labels",
-    settings=Settings(
-        epochs=1000,
-        batch=256,
-        optimiser=SGD,
-        schedule=HALF_WAY,
-        rates=(0.01,),
-        seeds=5,
-        augment=DSA,
-        whiten=Spec("zca", (("eps", 0.1),)),
-    ),
+    settings=SETTINGS,
     metrics=("accuracy", "ior"),
     build=arms,
 )

@@ -199,7 +199,8 @@ def _doubt(verdict: Verdict) -> str:
     if gain is None:
         return ""
     if gain.n < ENOUGH_SEEDS:
-        return f"; {gain.n} seeds do not tell whether the difference from random is chance"
+        few = "1 seed does" if gain.n == 1 else f"{gain.n} seeds do"
+        return f"; {few} not tell whether the difference from random is chance"
     chance = gain.low <= 0 <= gain.high
     return "; the difference from random may be chance" if chance else ""
 

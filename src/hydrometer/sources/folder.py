@@ -74,8 +74,16 @@ def _found(root: Path) -> tuple[list[str], Labelled, Labelled]:
     classes = _subfolders(root / "train")
     if not classes:
         raise HydrometerError(f"{root} needs train/<class>/ folders; {root / 'train'} has none")
-    test = _labelled(_test_folder(root, classes), classes)
-    return classes, _labelled(root / "train", classes), test
+    part = _test_folder(root, classes)
+    train, test = _labelled(root / "train", classes), _labelled(part, classes)
+    untested = sorted({label for _, label in train} - {label for _, label in test})
+    if untested:
+        name = classes[untested[0]]
+        raise HydrometerError(
+            f"{part / name} holds no image, so class {name} would not be tested; add some, or "
+            "remove it from train/"
+        )
+    return classes, train, test
 
 
 def _cut(root: Path) -> tuple[list[str], Labelled, Labelled]:
@@ -102,7 +110,7 @@ def _test_folder(root: Path, classes: list[str]) -> Path:
     for name in TEST_FOLDERS:
         found = _subfolders(root / name)
         if set(found) & set(classes):
-            _refuse_others(root / name, found, classes)
+            _refuse_unknown(root / name, found, classes)
             return root / name
     raise HydrometerError(
         f"{root} needs {'/ or '.join(TEST_FOLDERS)}/ with the class folders of train/, "
@@ -110,19 +118,12 @@ def _test_folder(root: Path, classes: list[str]) -> Path:
     )
 
 
-def _refuse_others(path: Path, found: list[str], classes: list[str]) -> None:
+def _refuse_unknown(path: Path, found: list[str], classes: list[str]) -> None:
     unknown = [name for name in found if name not in classes]
     if unknown:
         raise HydrometerError(
             f"{path / unknown[0]} is a class that train/ has not; remove or add it"
         )
-    for name in classes:
-        untested = name not in found or not image_files.below(path / name)
-        if untested and image_files.below(path.parent / "train" / name):
-            raise HydrometerError(
-                f"{path / name} holds no image, so class {name} would not be tested; add some, or "
-                f"remove it from train/"
-            )
 
 
 def _labelled(part: Path, classes: list[str]) -> Labelled:

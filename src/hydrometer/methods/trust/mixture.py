@@ -61,10 +61,8 @@ def fit(values: Floats) -> Mixture:
     found, before = _maximised(values, np.stack([low, ~low], axis=1).astype(np.float64)), -np.inf
     for _ in range(ROUNDS):
         parts = found.densities(values)
-        now = found.log_likelihood(values) / len(values)
-        found = _maximised(
-            values, parts / np.maximum(parts.sum(1, keepdims=True), np.finfo(float).tiny)
-        )
+        total = np.maximum(parts.sum(1, keepdims=True), np.finfo(float).tiny)
+        found, now = _maximised(values, parts / total), float(np.log(total).mean())
         if now - before < TOLERANCE:
             break
         before = now
@@ -74,12 +72,12 @@ def fit(values: Floats) -> Mixture:
 
 def divide(values: Floats) -> float:
     """The largest value of the lower of two groups (n >= 2) that vary least within: 2-means, exactly."""
-    ordered = np.sort(values - values.mean())
+    ordered = np.sort(values)
     below = np.arange(1, len(values))
-    total = np.cumsum(ordered)[:-1]
+    total = np.cumsum(ordered - values.mean())[:-1]
     # The sums of the two groups are opposite, so that what is between them needs but one.
     between = total**2 * (1 / below + 1 / (len(values) - below))
-    return float(np.sort(values)[between.argmax()])
+    return float(ordered[between.argmax()])
 
 
 @dataclass(frozen=True)
